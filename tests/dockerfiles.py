@@ -8,7 +8,7 @@ from uvflow.docker.lint.model import Dockerfile, LintContext
 NOTHING = LintContext()
 CONTEXT = LintContext(
     files=frozenset({"uv.lock", "pyproject.toml", "main.py", "shop/app.py"}),
-    installed=frozenset({"uvicorn"}),
+    locked=frozenset({"uvicorn"}),
 )
 
 GOOD = """\

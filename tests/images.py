@@ -57,4 +57,5 @@ class _Given(Facts):
 def facts(**changes: Any) -> Facts:
     """The facts of a service of one file, with one stage and the one target prod."""
     settings = Settings(uv="0.13.9", base=changes.get("base", "slim"))
-    return _Given(images=base_images(settings, "3.13"), **{**_PLAIN, **changes})
+    images = base_images(settings, "3.13")
+    return _Given(settings=settings, images=images, **{**_PLAIN, **changes})

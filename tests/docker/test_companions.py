@@ -9,6 +9,10 @@ from uvflow.docker.companions import bake_file, compose_file
 
 def test_the_whole_bake_file() -> None:
     assert bake_file(facts(selections=(DEV, PROD), secrets=("TOKEN",))) == (
+        "# For a registry, with a builder of your own: docker buildx bake release --push\n"
+        "# A cache, read and written: CACHE=type=registry,ref=registry.example/shop:cache\n"
+        'variable "CACHE" {\n  default = ""\n}\n'
+        "\n"
         'group "default" {\n  targets = ["prod"]\n}\n'
         "\n"
         'target "prod" {\n'
@@ -17,6 +21,8 @@ def test_the_whole_bake_file() -> None:
         '  target = "prod"\n'
         '  tags = ["shop"]\n'
         '  secret = ["id=TOKEN,env=TOKEN"]\n'
+        '  cache-from = CACHE == "" ? [] : [CACHE]\n'
+        '  cache-to = CACHE == "" ? [] : ["${CACHE},mode=max"]\n'
         "}\n"
         "\n"
         'target "dev" {\n'
@@ -26,7 +32,19 @@ def test_the_whole_bake_file() -> None:
         '  tags = ["shop:dev"]\n'
         '  secret = ["id=TOKEN,env=TOKEN"]\n'
         "}\n"
+        "\n"
+        'target "release" {\n'
+        '  inherits = ["prod"]\n'
+        '  platforms = ["linux/amd64", "linux/arm64"]\n'
+        '  attest = ["type=provenance,mode=max", "type=sbom"]\n'
+        "}\n"
     )
+
+
+def test_a_profile_called_release_is_its_own_target() -> None:
+    text = bake_file(facts(selections=(PROD._replace(name="release"), PROD)))
+    assert text.count('target "release" {') == 1
+    assert "attest" not in text
 
 
 def test_a_path_is_no_template() -> None:

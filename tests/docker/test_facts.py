@@ -310,6 +310,51 @@ def test_credentials_of_an_index_are_secrets(tree: Tree) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "place", ["uv.toml", "pyproject.toml", "api/pyproject.toml", "other/pyproject.toml"]
+)
+def test_a_member_gets_every_index_that_uv_reads(tree: Tree, place: str) -> None:
+    index = 'index]]\nname = "corp"\nurl = "https://corp.test"\nauthenticate = "always"\n'
+    files = {
+        "pyproject.toml": '[tool.uv.workspace]\nmembers = ["api", "other"]\n',
+        "api/pyproject.toml": manifest("api", '[tool.uvflow.docker]\ncommand = ["serve"]\n'),
+        "other/pyproject.toml": manifest("other"),
+        "uv.lock": locked(
+            local("api", source='virtual = "api"', needs=["ours"]),
+            local("other", source='virtual = "other"'),
+            package("ours", source='registry = "https://corp.test"'),
+        ),
+    }
+    header = "[[" if place == "uv.toml" else "[[tool.uv."
+    root = tree({**files, place: f"{files.get(place, '')}{header}{index}"})
+    assert facts(root / "api").secrets == ("UV_INDEX_CORP_USERNAME", "UV_INDEX_CORP_PASSWORD")
+
+
+def test_a_uv_toml_of_another_form_is_refused(tree: Tree) -> None:
+    root = tree({**service(), "uv.toml": "no-binary-package = 3\n"})
+    with pytest.raises(UsageError) as caught:
+        facts(root)
+    message = "`no-binary-package` must be a list of strings, not 3"
+    assert caught.value.message == f"{root / 'uv.toml'}: {message}"
+
+
+def test_variables_of_the_shell_are_no_facts(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = '[[tool.uv.index]]\nname = "corp"\nurl = "https://corp.test"\n'
+    root = tree(service(package("ours", source='registry = "https://corp.test"'), rest=index))
+    monkeypatch.setenv("UV_INDEX_CORP_USERNAME", "me")
+    monkeypatch.setenv("UV_INDEX_CORP_PASSWORD", "s3cr3t")
+    assert facts(root).secrets == ()
+
+
+def test_an_index_that_uv_cannot_be_given_a_login_for_is_refused() -> None:
+    with pytest.raises(UsageError) as caught:
+        secrets([{"url": "https://me@corp.test/simple", "authenticate": "always"}], CORP)
+    assert (
+        caught.value.message == "the index https://corp.test/simple needs a login, and has no name"
+    )
+    assert caught.value.hint == "give it one: uv finds the login of an index by its name"
+
+
 def test_django_with_whitenoise_collects_its_static_files(tree: Tree) -> None:
     needs = ["django", "gunicorn", "whitenoise"]
     settings = (

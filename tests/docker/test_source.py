@@ -311,16 +311,6 @@ SERVER = {
         ({**SERVER, "main.py": "from web import Server\napp = Server().app\n"}, "main:app"),
         ({**SERVER, "main.py": "import web\napp = web.Server().wire().build(1)\n"}, "main:app"),
         ({**SERVER, "main.py": "from web import Own\ns = Own()\napp = s.app\n"}, "main:app"),
-        ({**SERVER, "main.py": "from web import Server\napp = Server()['web']\n"}, "main:app"),
-        ({**SERVER, "main.py": "from web import Server\nx = Server()['web']\n"}, None),
-        (
-            {
-                "main.py": "class Server:\n    def __init__(self):\n        self.apps = {}\n"
-                "        self.apps['web'] = FastAPI()\napp = Server().apps['web']\n",
-            },
-            "main:app",
-        ),
-        ({**SERVER, "main.py": "from web import Server\napp = Server().get('x')\n"}, "main:app"),
         ({**SERVER, "main.py": "from web import Server\ndb = Server().database\n"}, None),
         ({"main.py": f"{APP}x = app{'.x' * 2000}\n"}, "main:app"),
         ({"main.py": "app = Dash('x')\nserver = app.server\n"}, "main:server"),
@@ -397,6 +387,12 @@ ROUTER = (
     "from fastapi import APIRouter\nrouter = APIRouter({})\n@router.get('/health')\ndef h(): ...\n"
 )
 
+IN_A_CLASS = (
+    "from fastapi import FastAPI\nclass Server:\n    def __init__(self):\n"
+    "        self.app = FastAPI()\n"
+    "        @self.{}.get('/health')\n        def health(): ...\napp = Server().app\n"
+)
+
 
 @pytest.mark.parametrize(
     ("files", "path"),
@@ -444,6 +440,8 @@ ROUTER = (
         ({"main.py": "@get('/health')\ndef h(): ...\napi = Router('/x', [h])\n"}, None),
         ({"main.py": "class C:\n    path = '/x'\n    @get('/health')\n    def h(s): ...\n"}, None),
         ({"main.py": f"{APP}ns = Namespace()\n@ns.route('/health')\nclass H: ...\n"}, None),
+        ({"main.py": IN_A_CLASS.format("app")}, "/health"),
+        ({"main.py": IN_A_CLASS.format("client")}, None),
         ({"main.py": "routes = [Mount('/x', routes=[Route('/health', h)])]\n"}, None),
         ({"main.py": f"{APP}import requests\nrequests.get('/health')\n"}, None),
         (

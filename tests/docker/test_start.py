@@ -335,9 +335,6 @@ def test_a_compose_file_that_tells_nothing_is_passed_over(tree: Tree, text: str)
     [
         ("python bot.py", "", None),
         ("celery -A shop worker", "", None),
-        ("python server.py", "    ports: ['80:5000/tcp']\n", 5000),
-        ("python server.py", "    ports: [{target: 5000}]\n", 5000),
-        ("python server.py", "    expose: [5000]\n", 5000),
         ("uvicorn main:app --port 9000", "    ports: ['80:5000']\n", 9000),
         ("uvicorn main:app", "", 8000),
     ],

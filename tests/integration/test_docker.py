@@ -493,7 +493,7 @@ def built_files(engine: Engine, image: str) -> dict[str, str]:
 
 
 def test_bake_and_compose_understand_their_files(
-    tree: Tree, uvflow: Command, engine: Engine
+    tree: Tree, uvflow: Command, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index = '[[tool.uv.index]]\nname = "corp"\nurl = "https://corp.test/simple"\n'
     index += 'authenticate = "always"\n'
@@ -511,6 +511,19 @@ def test_bake_and_compose_understand_their_files(
     assert target["secret"] == [
         f"id=UV_INDEX_CORP_{name},env=UV_INDEX_CORP_{name}" for name in ("USERNAME", "PASSWORD")
     ]
+    assert not {"platforms", "cache-from", "cache-to", "attest"} & target.keys()
+    monkeypatch.setenv("CACHE", "type=registry,ref=corp.test/cache")
+    bake = engine.docker(
+        "buildx", "bake", "--print", f"--file={project}/docker-bake.hcl", "release"
+    )
+    release = json.loads(bake.stdout)["target"]["release"]
+    assert release == {
+        **target,
+        "cache-from": ["type=registry,ref=corp.test/cache"],
+        "cache-to": ["type=registry,ref=corp.test/cache,mode=max"],
+        "platforms": ["linux/amd64", "linux/arm64"],
+        "attest": ["type=provenance,mode=max", "type=sbom"],
+    }
     composed = engine.docker(
         "compose", f"--file={project}/compose.yaml", "--profile=dev", "config", "--format=json"
     )

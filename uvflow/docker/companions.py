@@ -11,12 +11,32 @@ from uvflow.paths import LOCKFILE
 from uvflow.project.manifest import Table
 from uvflow.project.profiles import Profile
 
+_BAKE = """\
+# For a registry, with a builder of your own: docker buildx bake release --push
+# A cache, read and written: CACHE=type=registry,ref=registry.example/shop:cache
+variable "CACHE" {
+  default = ""
+}
+
+group "default" {
+  targets = ["prod"]
+}
+"""
+_BAKE_CACHE = """\
+  cache-from = CACHE == "" ? [] : [CACHE]
+  cache-to = CACHE == "" ? [] : ["${CACHE},mode=max"]
+"""
+
 
 def bake_file(facts: Facts) -> str:
-    """docker-bake.hcl without its header; paths are relative to the build context."""
-    blocks: dict[str, Table] = {'group "default"': {"targets": ["prod"]}}
+    """docker-bake.hcl without its header; paths are relative to the build context.
+
+    Only `release` has several platforms and attestations, and only `CACHE` a cache: the builder
+    that Docker starts with may be able to do none of these (Docker docs, "Docker driver").
+    """
+    blocks = [_BAKE]
     for selection in reversed(facts.selections):
-        blocks[f"target {_hcl(selection.name)}"] = {
+        values = {
             "context": ".",
             "dockerfile": _dockerfile_path(facts),
             "target": selection.name,
@@ -24,11 +44,18 @@ def bake_file(facts: Facts) -> str:
             "secret": [f"id={secret},env={secret}" for secret in facts.secrets],
             "ssh": ["default"] if facts.uses_ssh else [],
         }
-    texts = []
-    for head, block in blocks.items():
-        lines = (f"  {key} = {_hcl(value)}\n" for key, value in block.items() if value)
-        texts.append(f"{head} {{\n{''.join(lines)}}}\n")
-    return "\n".join(texts)
+        cache = _BAKE_CACHE if selection.name == "prod" else ""
+        blocks.append(_bake_target(selection.name, values, cache))
+    if all(selection.name != "release" for selection in facts.selections):
+        attestations = ["type=provenance,mode=max", "type=sbom"]
+        values = {"inherits": ["prod"], "platforms": facts.settings.platforms}
+        blocks.append(_bake_target("release", {**values, "attest": attestations}))
+    return "\n".join(blocks)
+
+
+def _bake_target(name: str, values: Table, expressions: str = "") -> str:
+    lines = (f"  {key} = {_hcl(value)}\n" for key, value in values.items() if value)
+    return f"target {_hcl(name)} {{\n{''.join(lines)}{expressions}}}\n"
 
 
 def _hcl(value: Any) -> str:

@@ -9,6 +9,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name
@@ -18,7 +19,8 @@ from uvflow.errors import UsageError
 from uvflow.files import read_regular, text_if_there
 from uvflow.lockfile.packages import LockedPackage, Lockfile
 from uvflow.paths import LOCKFILE, MANIFEST
-from uvflow.project.manifest import Table, parse_manifest
+from uvflow.project import schema
+from uvflow.project.manifest import Table, manifest_in, parse_manifest, table_at
 
 # A build requirement that takes the version from git's history, which the context does not have →
 # the variable that gives it the version instead.
@@ -27,6 +29,9 @@ _FROM_GIT = {
     "setuptools-scm": "SETUPTOOLS_SCM_PRETEND_VERSION",
     "uv-dynamic-versioning": "UV_DYNAMIC_VERSIONING_BYPASS",
 }
+
+
+_UV_TOML = {"index": [{"name": str, "url": str}], "no-binary-package": [str]}
 
 
 class BuildContext:
@@ -53,12 +58,26 @@ class BuildContext:
         existing = [path for path in dict.fromkeys(files) if (root / path).exists()]
         self.mounts = (LOCKFILE, *filter(can_be_mounted, existing))
 
+    @cached_property
+    def uv_settings(self) -> Table:
+        """What uv.toml has, where it exists, else `[tool.uv]` (uv docs, "Configuration files")."""
+        path = self.root / "uv.toml"
+        if not path.exists():
+            return table_at(manifest_in(self.root), "tool", "uv")
+        settings = parse_manifest(path)
+        schema.validate(settings, _UV_TOML, str(path))
+        return settings
+
+    @property
+    def indexes(self) -> tuple[Table, ...]:
+        """The indexes of the settings, and those that members have for their own sources."""
+        manifests = map(self._manifest, self.lock.local_packages)
+        tables = [self.uv_settings, *(table_at(each, "tool", "uv") for each in manifests)]
+        return tuple(index for table in tables for index in table.get("index", ()))
+
     @property
     def lock_check_needs_sources(self) -> bool:
-        """Whether uv needs all sources to check the lockfile.
-
-        It does where dependencies are dynamic, or where a manifest is missing or not mountable.
-        """
+        """Whether dependencies are dynamic, or a manifest is missing or cannot be mounted."""
         for package in self.lock.local_packages:
             project = self._manifest(package).get("project", {"dynamic": ["dependencies"]})
             dynamic = {"dependencies", "optional-dependencies"} & set(project.get("dynamic", ()))
@@ -85,8 +104,7 @@ class BuildContext:
         return tuple(sorted({_FROM_GIT[name] for name in required}))
 
     def _manifest(self, package: LockedPackage) -> Table:
-        path = self.root / _manifest_of(package)
-        return parse_manifest(path) if path.exists() else {}
+        return manifest_in(self.root / str(package.directory))
 
 
 def _manifest_of(package: LockedPackage) -> str:
@@ -133,27 +151,25 @@ _NOT_ENTERED = {".git", "node_modules", "__pycache__"}
 
 
 def dockerignore(root: Path, mounts: Iterable[str] = ()) -> str:
-    """The text of a .dockerignore: what git ignores, and what never is for an image.
-
-    It lets in `mounts`, which the build cannot do without.
-    """
+    """The text of a .dockerignore: what git ignores, except `mounts`, and what no image needs."""
     of_git = _of_git(text_if_there(root / ".gitignore") or "")
-    wanted = (f"!{path}" for path in mounts if is_ignored(path, "\n".join(of_git)))
+    needed = [f"!{path}" for path in mounts if is_ignored(path, "\n".join(of_git))]
     environments = [path for path in _environments(root) if not path.startswith(".venv")]
-    ours = (("what git ignores", [*of_git, *wanted]), *_PATTERNS)
-    patterns = (*ours, ("virtual environments", environments))
-    sections = ("\n".join((f"# {why}", *lines)) for why, lines in patterns if lines)
+    first, last = ("what git ignores", of_git + needed), ("virtual environments", environments)
+    every = (first, *_PATTERNS, last)
+    sections = ("\n".join((f"# {why}", *patterns)) for why, patterns in every if patterns)
     return "\n\n".join(("# Made by `uvflow docker`; yours to edit.", *sections)) + "\n"
 
 
-def _of_git(text: str) -> tuple[str, ...]:
+def _of_git(text: str) -> list[str]:
+    """The patterns of a .gitignore, which apply at any depth where no slash is inside of them."""
     patterns = []
     for line in _lines(text):
-        pattern = line.removeprefix("!")
+        negation, pattern = ("!", line[1:]) if line.startswith("!") else ("", line)
+        depth = "" if "/" in pattern.rstrip("/") else "**/"
         if path := pattern.strip("/"):
-            is_anchored = "/" in pattern.rstrip("/")
-            patterns.append("!" * (pattern != line) + "**/" * (not is_anchored) + path)
-    return tuple(patterns)
+            patterns.append(f"{negation}{depth}{path}")
+    return patterns
 
 
 def _lines(text: str) -> Iterator[str]:

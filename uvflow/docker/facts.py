@@ -1,12 +1,9 @@
-"""What a Dockerfile depends on, read from the project's settings, uv.lock and sources.
-
-Reads only. Nothing of the project is imported or executed.
-"""
+"""What a Dockerfile depends on, read from the project's settings, uv.lock and sources."""
 
 import os
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -39,21 +36,19 @@ _SSH = "openssh-client"
 
 NO_DEFAULT_GROUPS = "UV_NO_DEFAULT_GROUPS"
 
-# The stages of a Dockerfile that are not targets, and those of each profile besides its target.
-STAGES = ("base", "builder", "uv", "python", "static")
-OF_EACH = ("dependencies", "project")
+# The stages of a Dockerfile that are not targets; profiles besides prod have some of their own.
+_OF_EACH = {"dependencies", "project"}
+_STAGES = {"base", "builder", "uv", "python", "static", *_OF_EACH}
 
 # The first uv that knows a dev switch variable; one before ignores it silently.
 _OLDEST_UV = {"UV_NO_DEV": (0, 9, 0), NO_DEFAULT_GROUPS: (0, 9, 10)}
 
 
 def read_facts(project: Project, options: Mapping[str, str], here: Uv) -> "Facts":
-    """The facts of `project`; the uv that is `here` selects what each profile installs.
+    """The facts of `project`; `options` are those of the command line, without dashes.
 
-    `options` are those of the command line, without dashes.
-
-    Raises StaleLockfileError without a uv.lock, UsageError where facts conflict with each
-    other, nothing says what is to be started, or uv refuses what a profile selects.
+    Raises StaleLockfileError without a uv.lock, UsageError where facts conflict with each other,
+    nothing says what is to be started, or uv refuses what a profile selects.
     """
     table = project.table("tool", "uvflow", "docker")
     declared = settings.read(table, str(project.root / MANIFEST))
@@ -70,12 +65,11 @@ class Facts:
 
     `directory` is where the project is, `package` is the project in the lockfile, None for a
     workspace's root that is not one. `python` is X.Y, `python_release` is X.Y.Z where
-    requires-python does not allow the newest. `dev_switch_variable` is the variable that makes uv
-    skip development dependencies. `mounts` are the files that locking is checked by,
-    `no_install_option` is the option that skips `local_packages`, those that are built and
-    installed; `lock_check_needs_sources` says that only all sources tell whether the lockfile is
-    current. `names` are the distributions of production, `built` those of any profile that have no
-    wheel. `secrets` are the variables of credentials.
+    requires-python does not allow the newest. `dev_switch_variable` makes uv skip development
+    dependencies, `no_install_option` skips `local_packages`, which are built and installed.
+    `mounts` are the files that a check of the lockfile reads, unless `lock_check_needs_sources`.
+    `names` are the distributions of production, `built` those of any profile that have no wheel,
+    `secrets` the variables of credentials. Nothing of the project is imported or executed.
     """
 
     def __init__(
@@ -87,19 +81,16 @@ class Facts:
         self.directory = Path(os.path.relpath(project.root, project.workspace)).as_posix()
         self.package = self.lock.package_at(self.directory)
         name = self.package.name if self.package else None
-        # as far as an image may be called so (OCI distribution specification)
+        # What a repository may be called (OCI distribution specification).
         self.name = re.sub(r"[^a-z0-9]+", "-", project.name.lower()).strip("-") or "app"
-        self.uv_table = project.table("tool", "uv")
+        self.uv_settings = workspace.uv_settings
         profiles = tuple(project.shared_profiles.by_name.values())
         self.selections = selections(profiles, name if self.directory != "." else None)
-        defaults = default_groups(self.uv_table, project.table("dependency-groups"))
+        defaults = default_groups(project.table("tool", "uv"), project.table("dependency-groups"))
         self.dev_switch_variable = dev_switch_variable(profiles, defaults)
         self.exported = {p.name: export_selection(project, p, here) for p in profiles}
         self.python, self.python_evidence = base_image.choose_python(
-            (
-                *([(wanted_python, "--python")] if wanted_python else ()),
-                *_declared_pythons(project),
-            ),
+            [(wanted_python, "--python")] if wanted_python else _declared_pythons(project),
             self.lock.requires_python,
             lambda minor: len(self.built_for(minor, self.installed(minor, "prod"))),
         )
@@ -117,11 +108,11 @@ class Facts:
         self.lock_check_needs_sources = workspace.lock_check_needs_sources
         others = {*self.local_packages} - {name}
         self.no_install_option = "--no-install-local" if others else "--no-install-project"
-        self.secrets = secrets(self.uv_table.get("index", ()), self.lock.packages)
+        self.secrets = secrets(workspace.indexes, self.lock.packages)
         fetching = fetchers(self.everything)
         self.uses_ssh = _SSH in fetching
         # By its present name, and by the one before.
-        self.reads_certificates = any(map(self.uv_table.get, ("system-certs", "native-tls")))
+        self.reads_certificates = any(map(self.uv_settings.get, ("system-certs", "native-tls")))
         self.system = debian.debian_packages(
             built=self.built,
             installed=self.names,
@@ -154,7 +145,6 @@ class Facts:
                 f"[tool.uvflow.docker] python-image is for base slim, not {base}",
                 cause="with that base uv installs Python",
             )
-
         release = self.python_release
         if base == "slim" and release != self.python and not self.settings.python_image:
             raise UsageError(
@@ -177,7 +167,7 @@ class Facts:
         """Those of `packages` that are compiled, or may be, on any of the platforms."""
         indexed = [p for p in packages if p.directory is None and "git" not in p.source]
         found = {p.name for t in self.platforms(minor) for p in packages_to_build(indexed, t)}
-        never = set(self.uv_table.get("no-binary-package", ()))
+        never = set(self.uv_settings.get("no-binary-package", ()))
         return tuple(sorted(found | {p.name for p in packages if p.directory is None} & never))
 
     @cached_property
@@ -187,12 +177,15 @@ class Facts:
 
     @cached_property
     def stages_evidence(self) -> str:
-        built, tools = ", ".join(self.built), ", ".join(self.system.build)
         if self.base == "distroless":
             return "a distroless image has nothing that could build"
-        if tools:
-            return f"without a wheel: {built}" if built else f"needed to build: {tools}"
-        return f"built without a compiler: {built}" if built else "every locked package has a wheel"
+        tools = self.system.build
+        if self.built:
+            how = "without a wheel" if tools else "built without a compiler"
+            return f"{how}: {', '.join(self.built)}"
+        return (
+            f"needed to build: {', '.join(tools)}" if tools else "every locked package has a wheel"
+        )
 
     def _search(self) -> Search:
         directories = {str(p.directory): p.name for p in self.lock.local_packages}
@@ -217,11 +210,8 @@ class Facts:
         """Raises UsageError where the base image lacks what it needs."""
         if self.base != "distroless":
             return start
-        if missing := set(self.system.runtime) - _IN_DISTROLESS:
-            raise UsageError(
-                f"a distroless image cannot have {', '.join(sorted(missing))}",
-                hint="`--base slim` can",
-            )
+        if missing := ", ".join(sorted({*self.system.runtime} - _IN_DISTROLESS)):
+            raise UsageError(f"a distroless image cannot have {missing}", hint="`--base slim` can")
         commands = {start.evidence: start.command, **dict(self.processes)}
         for where, (program, *_) in commands.items():
             if program in {"sh", "env"}:
@@ -250,36 +240,31 @@ class Facts:
 
 
 def default_groups(uv_table: Table, groups: Iterable[str]) -> tuple[str, ...]:
-    """What `uv sync` installs without an option (uv docs, "Default groups")."""
+    """The groups that `uv sync` installs without an option (uv docs, "Default groups")."""
     names = uv_table.get("default-groups", ["dev"])
     return tuple(groups) if names == "all" else tuple(names)
 
 
 def dev_switch_variable(profiles: Iterable[Profile], defaults: tuple[str, ...]) -> str:
-    """The variable that makes uv skip what is for development; `defaults` are the default groups.
-
-    UV_NO_DEV skips only the group `dev`, and that even where it is asked for.
-    """
-    is_asked_for = any(p.groups == ALL or "dev" in (p.groups or ()) for p in profiles)
-    return "UV_NO_DEV" if defaults == ("dev",) and not is_asked_for else NO_DEFAULT_GROUPS
+    """UV_NO_DEV, which skips the group `dev` alone, and skips it in every profile, or another."""
+    selects_dev = any(p.groups == ALL or "dev" in (p.groups or ()) for p in profiles)
+    return "UV_NO_DEV" if defaults == ("dev",) and not selects_dev else NO_DEFAULT_GROUPS
 
 
-def selections(profiles: Iterable[Profile], package: str | None) -> tuple[Profile, ...]:
+def selections(profiles: Collection[Profile], package: str | None) -> tuple[Profile, ...]:
     """One for each profile, prod last; `package` is the workspace member that uv is to install.
 
     Raises UsageError for a profile with the name of a stage.
     """
-    by_name = {profile.name: profile for profile in profiles}
-    prod = by_name.pop("prod")
-    own_stages = {f"{p.name}-{s}" for p in by_name.values() if not p.editable for s in OF_EACH}
-    for name in by_name:
-        if name in {*STAGES, *OF_EACH, *own_stages}:
+    own = {f"{p.name}-{stage}" for p in profiles if not p.editable for stage in _OF_EACH}
+    for profile in profiles:
+        if profile.name in _STAGES | own:
             raise UsageError(
-                f"the profile `{name}` cannot be a target of the Dockerfile",
-                cause="a stage already has that name",
+                f"the profile `{profile.name}` cannot be a target of the Dockerfile",
+                cause="a stage has that name",
                 hint="give the profile another name",
             )
-    targets = (*by_name.values(), prod)
+    targets = sorted(profiles, key=lambda profile: profile.name == "prod")
     return tuple(profile._replace(package=profile.package or package) for profile in targets)
 
 
@@ -295,7 +280,7 @@ def _declared_pythons(project: Project) -> Iterator[tuple[str, str]]:
 
 
 def python_in_use(project: Project) -> str | None:
-    """X.Y of the environment .venv, where no file asks for a Python and that one is allowed."""
+    """X.Y of .venv, unless a file asks for a Python or requires-python does not allow that one."""
     settings = text_if_there(project.workspace / ".venv" / "pyvenv.cfg") or ""
     version = re.search(r"^version(?:_info)? = (\d+\.\d+)", settings, re.MULTILINE)
     wanted = str(project.table("project").get("requires-python", ""))
@@ -310,15 +295,11 @@ _SOURCE = {"github", "repository", "source", "sourcecode"}
 
 
 def labels(name: str, metadata: Table) -> Iterator[tuple[str, str]]:
-    """Those of OCI ("Annotations" of the image specification) that metadata tells for long.
-
-    The version is for a build: a release is no reason to make the Dockerfile anew.
-    """
-    urls = dict(metadata.get("urls", {})).items()
+    """The annotations of OCI's image specification that do not change with every release."""
+    urls = metadata.get("urls", {}).items()
     sources = (url for label, url in urls if re.sub(r"[\W_]", "", label).lower() in _SOURCE)
-    values = {"title": name, "source": next(sources, None)}
-    for key, value in values.items():
-        if isinstance(value, str) and value.isprintable():
+    for key, value in (("title", name), ("source", next(sources, ""))):
+        if value and value.isprintable():
             yield f"org.opencontainers.image.{key}", value
 
 
@@ -326,8 +307,8 @@ def secrets(indexes: Iterable[Table], packages: Iterable[LockedPackage]) -> tupl
     """The variables that hold the credentials of the indexes that `packages` are taken from.
 
     An index asks for them where it has `authenticate = "always"`, or where its URL has a user (uv
-    docs, "Authentication"); uv gives them to an index with a name, in capitals, the rest
-    underscores. Raises UsageError for a URL with a password in it.
+    docs, "Authentication"). Raises UsageError for a URL with a password in it, and for an index
+    without a name, to which uv gives none.
     """
     used = {_address(str(package.source.get("registry", ""))) for package in packages}
     variables: list[str] = []
@@ -339,8 +320,14 @@ def secrets(indexes: Iterable[Table], packages: Iterable[LockedPackage]) -> tupl
                 f"the URL of the index `{index.get('name')}` has a password in it",
                 hint="take it out: the build gets it as a secret",
             )
-        is_asking = index.get("authenticate") == "always" or (login and login["user"])
-        if is_asking and "name" in index and _address(url) in used:
+        has_user = login is not None and login["user"] != ""
+        is_asking = index.get("authenticate") == "always" or has_user
+        if is_asking and _address(url) in used:
+            if "name" not in index:
+                raise UsageError(
+                    f"the index {_address(url)} needs a login, and has no name",
+                    hint="give it one: uv finds the login of an index by its name",
+                )
             name = re.sub(r"[^A-Z0-9]", "_", str(index["name"]).upper())
             variables += (f"UV_INDEX_{name}_USERNAME", f"UV_INDEX_{name}_PASSWORD")
     return tuple(dict.fromkeys(variables))

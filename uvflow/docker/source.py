@@ -6,6 +6,7 @@ import posixpath
 import re
 import sys
 import warnings
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -42,7 +43,7 @@ class Module:
     """A source file: its path relative to the root (POSIX), and the name it is imported by.
 
     One that `is_installed` is part of a package that is installed into the environment; `base` is
-    the directory that it is imported from. One that is not found has the path `.` and no text.
+    the directory that it is imported from. One that does not exist has the path `.` and no text.
     """
 
     path: str = "."
@@ -53,7 +54,7 @@ class Module:
 
     @cached_property
     def tree(self) -> ast.Module:
-        """What it says; nothing where it is not valid Python."""
+        """Its syntax tree; an empty one where it is not valid Python."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of old escapes in the user's strings
@@ -72,26 +73,27 @@ class Module:
 
     @property
     def is_served(self) -> bool:
-        """Whether its name allows that; `env.py` is alembic's."""
-        return not (_NOT_SERVED & set(self.stem.split("_")) or self.path.endswith("/env.py"))
+        """Whether its name allows that it has an application."""
+        is_of_alembic = self.path.endswith("/env.py")
+        return not is_of_alembic and _NOT_SERVED.isdisjoint(self.stem.split("_"))
 
     @cached_property
     def statements(self) -> list[ast.stmt]:
         """Those that an import runs: at the top level, and below an `if` or `try` there."""
-        found, waiting = [], self.tree.body[::-1]
+        found, waiting = list[ast.stmt](), deque(self.tree.body)
         while waiting:  # no recursion: every `elif` is nested in the `if` before it
-            match node := waiting.pop():
+            match node := waiting.popleft():
                 case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
                     pass
                 case ast.If(body=inner, orelse=other) | ast.Try(body=inner, orelse=other):
-                    waiting += [*inner, *other][::-1]
+                    waiting.extendleft(reversed([*inner, *other]))
                 case _:
                     found.append(node)
         return found
 
     @cached_property
     def imports(self) -> Mapping[str, str]:
-        """Each imported name, and what it stands for, dotted; `PACKAGE.*` is its own name."""
+        """Each imported name with its dotted origin; a `PACKAGE.*` is its own name."""
         package = self.name if self.stem == "__init__" else _parent(self.name, 1)
         found: dict[str, str] = {}
         for node in ast.walk(self.tree):
@@ -109,7 +111,7 @@ class Module:
         return found
 
     def dotted(self, node: ast.AST) -> str:
-        """What a name or an attribute stands for; empty for anything else."""
+        """The dotted origin of a name or an attribute; empty for anything else."""
         match node:
             case ast.Name(id=name):
                 return self.imports.get(name) or f"{self.name}.{name}"
@@ -132,12 +134,13 @@ class Application:
 
     @property
     def rank(self) -> tuple[int, ...]:
-        """Its standing, and how usual it is; the likeliest has the lowest."""
-        module = self.module
-        is_first = module.is_installed or module.stem == _USUAL_NAMES[0]
-        # a script is of no package; below the root it is rather a page of another one
-        is_usual_place = "." in module.name or module.stem in _USUAL_NAMES or not self.interface
-        standing = 0 if is_first else 1 if is_usual_place else 2
+        """Its class (installed, in a usual place, stray), then how usual it is; 0 comes first."""
+        module, standing = self.module, 2
+        # A script is of no package.
+        if "." in module.name or module.stem in _USUAL_NAMES or not self.interface:
+            standing = 1
+        if module.is_installed or module.stem == _USUAL_NAMES[0]:
+            standing = 0
         is_usual = self.name.rpartition(":")[2] in _APPLICATIONS
         return standing, self.is_factory, module.rank, not is_usual
 
@@ -145,14 +148,14 @@ class Application:
 class Sources:
     """The Python files an image may run: those of `root`, and those of local packages.
 
-    `packages` are the directories of local packages, each with its import name; where that is
-    empty, it is not installed, and not searched. `modules` has the likeliest to hold an application
-    first: near the root, then by usual names.
+    `packages` are the directories of local packages with their import names, which are empty for
+    those that are not installed. `modules` are sorted: near the root, then by usual names.
     """
 
     def __init__(self, root: Path, packages: Mapping[Path, str] | None = None) -> None:
         self.root, self.packages = root, packages or {}
-        bases = dict.fromkeys((root, *filter(self.packages.get, self.packages)))
+        installed = (directory for directory, name in self.packages.items() if name)
+        bases = dict.fromkeys((root, *installed))
         found = (module for base in bases for module in self._modules_below(base))
         self.modules = sorted(found, key=lambda m: (m.name.count("."), m.rank, m.path))
         self.by_name = {module.name: module for module in self.modules[::-1]}
@@ -179,7 +182,7 @@ class Sources:
                 )
 
     def origin(self, dotted: str) -> str:
-        """Where an object is made that modules import from each other."""
+        """The dotted name by which an object is defined that modules import from each other."""
         for _ in self.modules:
             owner, _, name = dotted.rpartition(".")
             if owner not in self.by_name or name not in self.by_name[owner].imports:
@@ -198,10 +201,10 @@ class Sources:
         return found
 
     def scripts_importing(self, package: str) -> list[Application]:
-        """The likeliest of the files that import `package`, and that no other one has.
+        """The likeliest of the files that import `package`, and are no page of another one.
 
-        Another one has what it imports, what it names (`st.Page("views/a.py")`), and the files in
-        `pages` beside it; one with pages is likelier than one without.
+        Pages are what it imports, what it names (`st.Page("views/a.py")`), and the files in `pages`
+        beside it; a script with pages is likelier than one without.
         """
         imported = {name for module in self.modules for name in module.imports.values()}
         imported |= {_parent(name, 1) for name in imported}
@@ -221,19 +224,19 @@ class Sources:
         return _likeliest(first or scripts)
 
 
-_MADE = ast.Call | ast.Attribute | ast.Subscript
+_MADE = ast.Call | ast.Attribute
 _DEPTH = 9  # of `Factory().debug(False).build().app`
 
 
 class Applications:
-    """What `sources` make of `classes` (name → interface): `found`, by dotted names.
+    """The instances of `classes` (name → interface) in `sources`: `found`, by dotted names.
 
-    `Dash.server` is that attribute of an instance, which is not served itself.
+    The class `Dash.server` is that attribute of an instance, which is not served itself.
 
-    Instances of subclasses count, functions that return one, and what wraps one. `kinds` has all of
-    these, each with the class that it comes to; also what a class of the project returns from a
-    method or keeps in an attribute, and any that it makes as `CLASS.*`. `parts` are what another
-    one mounts, wraps or is made by; `outermost` are the others that were found.
+    Instances of subclasses count, functions that return one, and what wraps one. `kinds` has the
+    class of each by its dotted name, also by `MODULE.CLASS.NAME` where a method returns one or an
+    attribute of `self` is one. `parts` are mounted, wrapped or called by another application;
+    `outermost` are the others of `found`.
     """
 
     def __init__(self, sources: Sources, classes: Mapping[str, str]) -> None:
@@ -242,15 +245,13 @@ class Applications:
         self.kinds = {name.partition(".")[0]: name.partition(".")[0] for name in classes}
         self.parts: set[str] = set()
         size = 0
-        while size < (size := len(self.kinds)):  # one may stand before what it is made of
+        while size < len(self.kinds):  # a module may be read before the one that it imports from
+            size = len(self.kinds)
             known = {name.rpartition(".")[2] for name in self.kinds}
             for module in sources.modules:
-                if module.is_served and any(name in module.text for name in known):
-                    values = [n.value for n in module.statements if isinstance(n, ast.Expr)]
-                    # An import would not come to an end, or run a server for development.
-                    if _RUNNING.isdisjoint(map(_called, values)):
-                        for node in module.statements:
-                            self._read(module, node)
+                if any(name in module.text for name in known) and _is_importable(module):
+                    for node in module.statements:
+                        self._read(module, node)
         self.outermost = self.found.keys() - self.parts
 
     def likeliest(self, within: Module | None = None) -> list[Application]:
@@ -260,40 +261,38 @@ class Applications:
         return _likeliest([self.found[name] for name in self.outermost])
 
     def _read(self, module: Module, node: ast.stmt) -> None:
-        values, made = [*_values(node)], list[str]()
+        values = [*_values(node)]
         own = {f"{module.name}.{name}" for name, _ in values}  # `app = mount(app, …)`
-        match node:
-            case ast.ClassDef(name=name):
-                self.kinds[f"{module.name}.self"] = f"{module.name}.{name}"
-            case ast.FunctionDef(name=name, args=a) | ast.AsyncFunctionDef(name=name, args=a):
-                needed = len(a.posonlyargs) + len(a.args) - len(a.defaults)
-                is_called = needed == 0 and all(a.kw_defaults)
-                # No server awaits what makes its application.
-                made = [name] if is_called and isinstance(node, ast.FunctionDef) else []
-            case _:
-                made = [name for name, value in values if isinstance(value, _MADE)]
-                values = [pair for pair in values if pair[0] in made]
+        if isinstance(node, ast.ClassDef):
+            self.kinds[f"{module.name}.self"] = f"{module.name}.{node.name}"
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            values = [(name, value) for name, value in values if isinstance(value, _MADE)]
         for name, value in values:
-            dotted = f"{module.name}.{name}"
-            if kind := self._kind(module, value, is_wrapper=name in _APPLICATIONS):
-                self.kinds[dotted] = kind
-                if kind in self.interfaces:
-                    self.parts |= self.sources.references(module, value) - own
-                    if isinstance(node, ast.ClassDef) and name != node.name:
-                        of_class = f"{module.name}.{node.name}"
-                        self.kinds.setdefault(of_class, of_class)
-        for name in made:
-            kind = self.kinds.get(f"{module.name}.{name}")
-            if kind in self.interfaces and not _NOT_SERVED & set(name.split("_")):
-                self.found[f"{module.name}.{name}"] = Application(
-                    name=f"{module.name}:{name}",
-                    interface=self.interfaces[kind],
-                    evidence=f"{module.path} has {kind}{'' if '.' in kind else '()'}",
-                    module=module,
-                    is_factory=isinstance(node, ast.FunctionDef),
-                )
-        for call in (each for each in ast.walk(node) if _called(each) in _MOUNTING):
-            self.parts |= self.sources.references(module, call) - own
+            kind = self._kind(module, value, is_wrapper=name in _APPLICATIONS)
+            if kind is None:
+                continue
+            self.kinds[f"{module.name}.{name}"] = kind
+            if kind in self.interfaces:
+                self.parts |= self.sources.references(module, value) - own
+                if isinstance(node, ast.ClassDef) and name != node.name:
+                    of_class = f"{module.name}.{node.name}"
+                    self.kinds.setdefault(of_class, of_class)
+        for name in _loadable(node, values):
+            self._find(module, name, is_factory=isinstance(node, ast.FunctionDef))
+        for call in ast.walk(node):
+            if _called(call) in _MOUNTING:
+                self.parts |= self.sources.references(module, call) - own
+
+    def _find(self, module: Module, name: str, *, is_factory: bool) -> None:
+        kind = self.kinds.get(f"{module.name}.{name}")
+        if kind in self.interfaces and _NOT_SERVED.isdisjoint(name.split("_")):
+            self.found[f"{module.name}.{name}"] = Application(
+                name=f"{module.name}:{name}",
+                interface=self.interfaces[kind],
+                evidence=f"{module.path} has {kind}{'' if '.' in kind else '()'}",
+                module=module,
+                is_factory=is_factory,
+            )
 
     def _kind(
         self, module: Module, node: ast.expr, *, is_wrapper: bool = False, depth: int = _DEPTH
@@ -303,25 +302,41 @@ class Applications:
         Other calls that are given one are extensions, unless an `is_wrapper`.
         """
         made_by = node.func if isinstance(node, ast.Call) else node
-        if isinstance(made_by, ast.Subscript) and is_wrapper and depth:
-            owner = self._kind(module, made_by.value, is_wrapper=True, depth=depth - 1)
-            return owner if owner in self.interfaces else self.kinds.get(f"{owner}.*")
         if isinstance(made_by, ast.Attribute) and depth:
             owner = self._kind(module, made_by.value, depth=depth - 1)
             member = f"{owner}.{made_by.attr}"
             if member in self.interfaces:
                 return member
-            if found := self.kinds.get(member) or (is_wrapper and self.kinds.get(f"{owner}.*")):
-                return found
+            if member in self.kinds:
+                return self.kinds[member]
         dotted = self.sources.origin(module.dotted(made_by))
         last = dotted.rpartition(".")[2]
-        if known := self.kinds.get(dotted) or self.kinds.get(last):
-            return known
+        for name in (dotted, last):
+            if name in self.kinds:
+                return self.kinds[name]
         is_wrapper = is_wrapper and isinstance(node, ast.Call) and "celery" not in last
         if is_wrapper or last in _WRAPPERS or last.endswith("Middleware"):
-            wrapped = filter(None, map(self.kinds.get, self.sources.references(module, node)))
-            return next((last if last in _CONVERTERS else kind for kind in wrapped), None)
+            wrapped = self.sources.references(module, node) & self.kinds.keys()
+            if wrapped:
+                return last if last in _CONVERTERS else self.kinds[min(wrapped)]
         return None
+
+
+def _loadable(node: ast.stmt, values: list[tuple[str, ast.expr]]) -> list[str]:
+    """The names of a statement that a server can load, or call without arguments or `await`."""
+    match node:
+        case ast.FunctionDef(name=name, args=a):
+            needed = len(a.posonlyargs) + len(a.args) - len(a.defaults)
+            return [name] if needed == 0 and all(a.kw_defaults) else []
+        case ast.AsyncFunctionDef() | ast.ClassDef():
+            return []
+    return [name for name, _ in values]
+
+
+def _is_importable(module: Module) -> bool:
+    """Whether it is served, and an import comes to an end: it runs no server for development."""
+    values = [node.value for node in module.statements if isinstance(node, ast.Expr)]
+    return module.is_served and _RUNNING.isdisjoint(map(_called, values))
 
 
 _RUNNING = {"launch", "main", "run", "run_app", "serve"}
@@ -336,10 +351,7 @@ _WRAPPERS = {*_CONVERTERS, "ProxyFix", "WhiteNoise", "mount_gradio_app"}
 
 
 def _likeliest(applications: list[Application]) -> list[Application]:
-    """An installed package comes before another one, and both before a stray file.
-
-    Of one directory the usual names come first; between directories nothing tells.
-    """
+    """Those of the first class by rank; within one directory only the most usual."""
     best = min((each.rank for each in applications), default=())
     remaining = [each for each in applications if each.rank[0] == best[0]]
     if len({posixpath.dirname(each.module.path) for each in remaining}) == 1:
@@ -351,7 +363,7 @@ _IMPORTED = re.compile(r"^[ \t]*(?:from|import)[ \t]+(\w+)", re.MULTILINE)
 
 
 def _import_bases(files: Mapping[str, str]) -> Callable[[str], str]:
-    """Tells for each path of `files` (path → text) the directory that it is imported from.
+    """A function from a path of `files` (path → text) to the directory that it is imported from.
 
     That is where its own imports resolve, or those of the files beside it; else `src`, or what is
     above the package there; else the directory of the project.
@@ -390,16 +402,11 @@ def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _values(node: ast.AST, of_class: str = "") -> Iterator[tuple[str, ast.expr]]:
-    """Names that a statement binds; `CLASS.name` for what methods return, or set of `self`.
-
-    `CLASS.*` is whatever is called in a class.
-    """
+    """Names that a statement binds; `CLASS.name` for what methods return, or set of `self`."""
     match node:
         case ast.ClassDef(name=name, bases=bases, body=body):
             yield from ((name, base) for base in bases)
             yield from (pair for inner in body for pair in _values(inner, f"{name}."))
-            calls = (inner for inner in ast.walk(node) if isinstance(inner, ast.Call))
-            yield from ((f"{name}.*", call) for call in calls)
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
             for inner in ast.walk(node):
                 match inner:
@@ -435,10 +442,7 @@ _MENTIONS = re.compile(
 
 
 def health_path(sources: Sources, owners: Collection[str]) -> str | None:
-    """The path of a route that is named as a health check, such as `/healthz`.
-
-    It belongs to one of `owners`, by their dotted names: applications, and modules with a list.
-    """
+    """The path of a health check such as `/healthz`, of an application or a module in `owners`."""
     found = _Health(sources)
     served = ((name, *found.served(path, owner)) for name, path, owner in found.routes)
     paths = {name: path for name, path, owner in served if path and owner in owners}
@@ -449,8 +453,7 @@ class _Health:
     """The `routes` that are named as health checks: name, path and owner of each.
 
     The owner is a router, an application, or a module with a list of routes. `routers` have their
-    own prefixes; `within` has what includes each, and by which prefix. A prefix that is computed is
-    None.
+    own prefixes, `within` what includes each and by which prefix; a computed one is None.
     """
 
     def __init__(self, sources: Sources) -> None:
@@ -468,25 +471,33 @@ class _Health:
             if isinstance(value, ast.Call) and _ROUTER.fullmatch(_called(value) or ""):
                 self.routers.setdefault(f"{module.name}.{variable}", _prefix(value))
         decorators = {each for node in nodes for each in getattr(node, "decorator_list", ())}
+        classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
+        class_of = {node: each.name for each in classes for node in ast.walk(each)}
         lists = (node for node in nodes if _called(node) in {"Mount", "include"})
         nested = {node for each in lists for node in ast.walk(each) if node is not each}
         for call in (node for node in nodes if isinstance(node, ast.Call)):
-            # A function that is decorated is given to something else.
-            name, owner = _called(call), "" if call in decorators else module.name
-            if isinstance(call.func, ast.Attribute):
-                owner = self.sources.origin(module.dotted(call.func.value))
+            name, is_decorator = _called(call), call in decorators
+            match call.func:
+                case ast.Attribute(value=ast.Attribute(value=ast.Name(id="self"), attr=attribute)):
+                    owner = f"{module.name}.{class_of.get(call)}.{attribute}"
+                case ast.Attribute(value=value):
+                    owner = self.sources.origin(module.dotted(value))
+                case _:  # a function that is decorated is given to something else
+                    owner = "" if is_decorator else module.name
             if name in _INCLUDING:
-                strings = self.sources.by_name.keys() & _strings_in(call)
-                for child in (*self.sources.references(module, call), *strings):
-                    self.within[child] = owner, _prefix(call)
-                    if name == "register_blueprint" and _prefix(call):
-                        self.routers[child] = ""  # its own is replaced
-            if (name in _ROUTES and call not in nested) or (
-                name in _DECORATORS and call in decorators
-            ):
-                text = _text(next(iter(call.args), None)) or ""
-                if route := _HEALTH.fullmatch(text.replace("/?$", "/$")):
+                self._include(module, call, owner)
+            is_listed = name in _ROUTES and call not in nested
+            if call.args and (is_listed or (name in _DECORATORS and is_decorator)):
+                path = _text(call.args[0]) or ""
+                if route := _HEALTH.fullmatch(path.replace("/?$", "/$")):
                     self.routes.append((route[2], f"/{route[1]}", owner))
+
+    def _include(self, module: Module, call: ast.Call, owner: str) -> None:
+        strings = self.sources.by_name.keys() & _strings_in(call)
+        for child in (*self.sources.references(module, call), *strings):
+            self.within[child] = owner, _prefix(call)
+            if _called(call) == "register_blueprint" and _prefix(call):
+                self.routers[child] = ""  # its own is replaced
 
     def served(self, path: str, owner: str) -> tuple[str | None, str]:
         """The whole path, where it is known and served, and what serves it in the end."""
@@ -524,10 +535,7 @@ def _called(node: ast.AST) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Static:
-    """Static files that the script `manage` collects into `directory`.
-
-    The variables of `environment` are set for that step only.
-    """
+    """Static files that the script `manage` collects into `directory`, with some variables."""
 
     directory: str
     manage: str = "manage.py"
@@ -535,10 +543,7 @@ class Static:
 
 
 class Django:
-    """What the settings module of a Django project contains; `named` is one that is named.
-
-    The settings are those that are served: manage.py may name others.
-    """
+    """The settings that a Django project is served with: `named`, or those that wsgi.py names."""
 
     def __init__(self, sources: Sources, named: str | None = None) -> None:
         self.sources, self.named = sources, named
@@ -572,10 +577,9 @@ class Django:
         return _text(self.value(name))
 
     def static(self, environment: tuple[tuple[str, str], ...]) -> Static | None:
-        """What `collectstatic` is to do, None where the settings ask for nothing.
+        """How to run `collectstatic`; None where the settings have nothing to collect.
 
-        Settings may refuse to load without a secret key, so a placeholder is set unless
-        `environment` has a better one. No request is ever answered with it.
+        Settings may refuse to load without a secret key: it gets a placeholder, for this step.
         """
         directory = _directory(self.value("STATIC_ROOT"))
         apps = _strings_in(self.value("INSTALLED_APPS"))
@@ -594,7 +598,7 @@ class Django:
         )
 
     def remarks(self) -> Iterator[str]:
-        """What a container that cannot write cannot keep, and what is not collected."""
+        """What the user should know: files that cannot be written, or are not collected."""
         root = self.value("STATIC_ROOT")
         if root and not _directory(root):
             yield f"the STATIC_ROOT of {self.settings_module} is computed: it is not collected"

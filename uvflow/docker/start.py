@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from uvflow.docker.lint import shell
 from uvflow.docker.settings import Settings
@@ -33,10 +33,9 @@ Words = tuple[str, ...]
 class Start:
     """A start command in the exec form, and `development`: the same, reloading where it can.
 
-    `health` is the path of an HTTP probe; with a port and no path the probe is a TCP connect.
-    `loads_source` says that it may load what is not installed, from the directory `base`. What
-    `is_program` takes the arguments of `docker run`. As process 1, Python does not end at SIGTERM
-    by itself.
+    `health` is the path of an HTTP probe; with a port and no path the probe is a TCP connect. What
+    `loads_source` may load modules that are not installed, from the directory `base`. What
+    `is_program` takes the arguments of `docker run`.
     """
 
     command: Words
@@ -49,32 +48,36 @@ class Start:
     base: str = "."
     environment: tuple[tuple[str, str], ...] = ()
     is_program: bool = False
-    ends_at_sigterm: bool = True
+    ends_at_sigterm: bool = True  # as process 1, Python does not by itself
 
 
 Candidate = Start | Application
 
 
-# Production servers by their distributions, of each interface the preferred first: the interfaces,
-# the command before the application, and how a factory is named. Workers of gunicorn show that
-# they live by touching a file, which a disk may delay.
+class _Server(NamedTuple):
+    interfaces: Words
+    command: str  # before the application
+    factory: str  # how the application is named where it is one
+
+
+# Production servers by their distributions, of each interface the preferred first. Workers of
+# gunicorn show that they live by touching a file, which a disk may delay.
 _GUNICORN = "gunicorn --bind=0.0.0.0:{port} --access-logfile=- --worker-tmp-dir=/dev/shm"
 _GRANIAN = "granian --interface={interface} --host=0.0.0.0 --port={port}"
 _HYPERCORN = "hypercorn --bind=0.0.0.0:{port} --access-logfile=-"
 _WAITRESS = "waitress-serve --listen=0.0.0.0:{port}"
-_SERVERS: Mapping[str, tuple[Words, str, str]] = {
-    "gunicorn": (("wsgi",), _GUNICORN, "{name}()"),
-    "uvicorn": (("asgi",), "uvicorn --host=0.0.0.0 --port={port}", "--factory {name}"),
-    "hypercorn": (("asgi",), _HYPERCORN, "{name}()"),
-    "granian": (("wsgi", "asgi"), _GRANIAN, "--factory {name}"),
-    "waitress": (("wsgi",), _WAITRESS, "--call {name}"),
-    "daphne": (("asgi",), "daphne --bind=0.0.0.0 --port={port}", "{name}"),
+_SERVERS: Mapping[str, _Server] = {
+    "gunicorn": _Server(("wsgi",), _GUNICORN, "{name}()"),
+    "uvicorn": _Server(("asgi",), "uvicorn --host=0.0.0.0 --port={port}", "--factory {name}"),
+    "hypercorn": _Server(("asgi",), _HYPERCORN, "{name}()"),
+    "granian": _Server(("wsgi", "asgi"), _GRANIAN, "--factory {name}"),
+    "waitress": _Server(("wsgi",), _WAITRESS, "--call {name}"),
+    "daphne": _Server(("asgi",), "daphne --bind=0.0.0.0 --port={port}", "{name}"),
 }
 _RELOADING = {"gunicorn", "hypercorn", "uvicorn"}
 
 # `waitress-serve` is none of them, nor is a program of the project.
 _END_AT_SIGTERM = {*_SERVERS, "arq", "celery", "dramatiq", "fastapi", "flask", "rq", "streamlit"}
-
 
 # distribution → the class whose instance a server loads, and the interface
 _FRAMEWORKS = {
@@ -116,10 +119,9 @@ _PROCESS = re.compile(r"^([\w-]+):[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)  # of a P
 class Search:
     """Where a start command is looked for.
 
-    `installed` are the normalised names of the production closure, `direct` those that the project
-    itself depends on; `scripts` is `[project.scripts]` where that is installed; `members` are the
-    directories of a workspace whose root is not a project. `web` is what the sources make of the
-    web frameworks that are installed.
+    `installed` are the distributions of production, `direct` the project's own dependencies,
+    `scripts` is `[project.scripts]` of a project that is installed, `members` are the directories
+    of a workspace whose root is not a project.
     """
 
     project: Project
@@ -137,14 +139,13 @@ class Search:
         self.django = Django(self.sources, dict(self.settings.environment).get(SETTINGS_MODULE))
 
     def start(self) -> Start:
-        """The start command, by the first evidence that there is.
+        """The start command, by the first evidence that exists.
 
-        Raises UsageError with the lines to write where there is none, or more than one.
+        Raises UsageError with the lines to write where none does, or for more than one candidate.
         """
         files = (self._procfile, self._configured, self._django, self._compose)
         evidence = (self._settings, *files, self._objects, self._scripts)
-        found = (tuple[Candidate, ...](find()) for find in evidence)
-        candidates = next(filter(None, found), ())
+        candidates = next(filter(None, (tuple[Candidate, ...](find()) for find in evidence)), ())
         if not candidates:
             raise self._no_start_error()
         if len(candidates) > 1:
@@ -155,19 +156,20 @@ class Search:
             )
         [chosen] = candidates
         start = chosen if isinstance(chosen, Start) else self._served(chosen)
-        *_, last = start.command, *(w for _, w in shell.started(start.command, lambda _: "", {}))
+        processes = [start.command]
+        processes += (words for _, words in shell.started(start.command, lambda _: "", {}))
         is_handled = any("SIGTERM" in module.text for module in self.sources.modules)
-        health = self.settings.health
+        health = start.health if self.settings.health is None else self.settings.health
         return replace(
             start,
             development=start.development or start.command,
-            ends_at_sigterm=is_handled or shell.program(last) in _END_AT_SIGTERM,
-            health=start.health if health is None else str(health or "") or None,
+            ends_at_sigterm=is_handled or shell.program(processes[-1]) in _END_AT_SIGTERM,
+            health=health if isinstance(health, str) else None,
             probes=health is not False,
         )
 
     def processes(self) -> tuple[tuple[str, Words], ...]:
-        """What else the image can run, by name: as set, or what the Procfile has besides `web`."""
+        """Other commands of the image, by name: of the settings, else of the Procfile."""
         others = ((name, line) for name, line in self.entries.items() if name != "web")
         return self.settings.processes or tuple((name, _words(line, name)) for name, line in others)
 
@@ -195,14 +197,17 @@ class Search:
     def _configured(self) -> Iterator[Application]:
         entrypoint = self.project.table("tool", "fastapi").get("entrypoint")
         named = _WSGI_APP.search(self._file("gunicorn.conf.py"))
-        texts = ((name, _APP_VARIABLE.search(self._file(name))) for name in (".env", ".flaskenv"))
-        name, said = next((pair for pair in texts if pair[1]), ("", None))
         if isinstance(entrypoint, str) and ":" in entrypoint:
             yield self._named(entrypoint, "asgi", "[tool.fastapi] entrypoint")
         elif named and "gunicorn" in self.installed:
             yield self._named(named[1], "wsgi", "wsgi_app in gunicorn.conf.py")
-        elif said:
-            yield from self._of_variable(said[2], _APP_VARIABLES[said[1]], f"{said[1]} in {name}")
+        else:
+            for file in (".env", ".flaskenv"):
+                if match := _APP_VARIABLE.search(self._file(file)):
+                    variable, value = match.groups()
+                    interface = _APP_VARIABLES[variable]
+                    yield from self._of_variable(value, interface, f"{variable} in {file}")
+                    return
 
     def _of_variable(self, value: str, interface: str, evidence: str) -> list[Application]:
         """A module or a file, and which object there, by default the application."""
@@ -212,8 +217,8 @@ class Search:
             found = self.web.likeliest(within=module) if module else []
             return [replace(each, evidence=evidence) for each in found]
         if module:
-            functions = (n.name for n in module.statements if isinstance(n, ast.FunctionDef))
-            value = f"{module.name}:{attribute}{'()' * (attribute in functions)}"
+            functions = {n.name for n in module.statements if isinstance(n, ast.FunctionDef)}
+            value = f"{module.name}:{attribute}{'()' if attribute in functions else ''}"
         return [self._named(value, interface, evidence)]
 
     def _named(self, name: str, interface: str, evidence: str) -> Application:
@@ -229,21 +234,23 @@ class Search:
 
     def _django(self) -> Iterator[Application]:
         """By the settings, or the wsgi.py and asgi.py that `startproject` makes."""
+        if "django" not in self.installed:
+            return
         django, found = self.django, list[list[Application]]()
-        made = {interface: django.served(interface) for interface in ("wsgi", "asgi")}
-        if django.named or max(map(len, made.values())) <= 1:
+        files = {interface: django.served(interface) for interface in ("wsgi", "asgi")}
+        if django.named or all(len(modules) <= 1 for modules in files.values()):
             for interface in ("asgi", "wsgi"):
                 key = f"{interface.upper()}_APPLICATION"
                 if dotted := django.text(key):
-                    name, where = ":".join(dotted.rsplit(".", 1)), django.settings_module
-                    found.append([self._named(name, interface, f"{key} of {where}")])
-        for interface, modules in made.items():
-            named = ((f"{m.name}:application", m.path) for m in modules)
-            found.append([self._named(name, interface, path) for name, path in named])
-        if "django" in self.installed:
-            found = [each for each in found if each]
-            served = (each for each in found if self._server(each[0].interface))
-            yield from next(served, found[0] if found else [])
+                    name = ":".join(dotted.rsplit(".", 1))
+                    evidence = f"{key} of {django.settings_module}"
+                    found.append([self._named(name, interface, evidence)])
+        for interface, modules in files.items():
+            found.append([self._named(f"{m.name}:application", interface, m.path) for m in modules])
+        found = [each for each in found if each]
+        served = [each for each in found if self._server(each[0].interface)]
+        if found:
+            yield from (served or found)[0]
 
     def _compose(self) -> Iterator[Start]:
         """The `command` of the one service that is built here, unless that is for development."""
@@ -254,9 +261,7 @@ class Search:
 
         try:
             services = yaml.safe_load(text)["services"].values()
-            every = [(each.get("build"), each) for each in services]
-            places = ((at["context"] if isinstance(at, dict) else at, each) for at, each in every)
-            [service] = [each for at, each in places if at in {".", "./"}]
+            [service] = [each for each in services if _build_context(each) in {".", "./"}]
             command = service.get("command") or ""
             line = command if isinstance(command, str) else shlex.join(map(str, command))
         except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
@@ -264,22 +269,13 @@ class Search:
         moves = {"entrypoint", "working_dir"} & service.keys()
         if line and not (moves or line.startswith("/") or _DEVELOPMENT.search(line)):
             start = self._of_line(line.replace("$$", "$"), "`command` of the compose file")
-            yield self._published(start, service)
-
-    def _published(self, start: Start, service: Mapping[str, Any]) -> Start:
-        """On the port of the container that the service publishes, if any: a worker has none."""
-        listed = [*(service.get("ports") or ()), *(service.get("expose") or ())]
-        texts = (str(p.get("target")) if isinstance(p, Mapping) else str(p) for p in listed)
-        ports = [int(match[0]) for text in texts if (match := re.search(r"\d+(?=(/tcp)?$)", text))]
-        is_named = self.settings.port or _NAMED_PORT.search(shlex.join(start.command))
-        if is_named or shell.program(start.command) in _SERVERS:
-            return start
-        if not ports:
-            return replace(start, port=None, health=None, environment=())
-        return replace(start, port=ports[0], environment=(("PORT", str(ports[0])),))
+            is_server = _NAMED_PORT.search(line) or shell.program(start.command) in _SERVERS
+            if not (is_server or self.settings.port):  # a worker has no port
+                start = replace(start, port=None, health=None, environment=())
+            yield start
 
     def _objects(self) -> Iterator[Candidate]:
-        """What the sources make: web applications and Streamlit pages, else a queue."""
+        """Objects in the sources: web applications and Streamlit pages, else a Celery queue."""
         found = self.web.likeliest()
         yield from [each for each in found if self._server(each.interface)] or found
         pages = self.sources.scripts_importing("streamlit") if "streamlit" in self.installed else []
@@ -306,8 +302,9 @@ class Search:
         )
 
     def _scripts(self) -> Iterator[Start]:
-        """A program; what a project with a web framework installs beside its service is none."""
-        programs = {str(target): name for name, target in [*self.scripts.items()][::-1]}  # one each
+        """Programs; a project with a web framework has them beside its service."""
+        # Of several names for one function the first.
+        programs = {target: name for name, target in reversed([*self.scripts.items()])}
         # aiohttp and tornado are clients as well
         is_web = any("web.Application(" in module.text for module in self.sources.modules)
         if not (is_web or _WEB & self.direct):
@@ -321,9 +318,8 @@ class Search:
         name = self._server(found.interface)
         if name is None or (found.name.endswith(")") and name != "gunicorn"):
             raise _no_server_error(found)
-        _, command, factory = _SERVERS[name]
-        port = self.settings.port or _PORT
-        line = f"{command} {factory if found.is_factory else '{name}'}"
+        server, port = _SERVERS[name], self.settings.port or _PORT
+        line = f"{server.command} {server.factory if found.is_factory else '{name}'}"
         values = {"port": port, "interface": found.interface, "name": found.name}
         words = tuple(word.format_map(values) for word in line.split())
         others = self.web.outermost - {found.name.replace(":", ".")}
@@ -338,7 +334,7 @@ class Search:
         )
 
     def _of_line(self, line: str, evidence: str) -> Start:
-        """A line as for a shell; it is given a PORT to listen on."""
+        """The start by a line as a shell reads it, with a PORT to listen on."""
         named = _NAMED_PORT.search(line)
         port = self.settings.port or (int(named[1]) if named else _PORT)
         return Start(
@@ -357,13 +353,12 @@ class Search:
         return health_path(self.sources, {*lists, *self.web.kinds} - {*others})
 
     def _server(self, interface: str) -> str | None:
-        fitting = (name for name, (interfaces, *_) in _SERVERS.items() if interface in interfaces)
-        return next((name for name in fitting if name in self.installed), None)
+        return next((name for name in _servers(interface) if name in self.installed), None)
 
     def _no_start_error(self) -> UsageError:
         modules = [module for module in self.sources.modules if module.is_served]
         calls = [f"{name.partition('.')[0]}()" for name in self.classes]
-        made = [f"{m.path} has {call}" for m in modules for call in calls if call[:-1] in m.text]
+        found = [f"{m.path} has {call}" for m in modules for call in calls if call[:-1] in m.text]
         cause = "no web application, no program in [project.scripts], no `web` in a Procfile"
         hint = (
             'set `command = ["python", "-m", "…"]` or `app = "module:attribute"` in '
@@ -378,29 +373,35 @@ class Search:
         elif self.scripts:
             cause = "the programs of a project with a web framework are not its service"
             hint = _lines(map(self._script, self.scripts))
-        elif made:
-            cause = f"{', '.join(made)}, but no name for it can be read there"
+        elif found:
+            cause = f"{', '.join(found)}, but no name for it can be read there"
         return UsageError("found nothing for the container to start", cause=cause, hint=hint)
+
+
+def _build_context(service: Mapping[str, Any]) -> Any:
+    build = service.get("build")
+    return build.get("context", ".") if isinstance(build, Mapping) else build
+
+
+def _servers(interface: str) -> list[str]:
+    return [name for name, server in _SERVERS.items() if interface in server.interfaces]
 
 
 def _lines(candidates: Iterable[Candidate]) -> str:
     lines = (
         f"`command = {json.dumps(each.command, ensure_ascii=False)}`"
         if isinstance(each, Start)
-        else f'`app = "{each.name}{"()" * each.is_factory}"`'
+        else f'`app = "{each.name}{"()" if each.is_factory else ""}"`'
         for each in candidates
     )
     return f"write in [tool.uvflow.docker]: {' or '.join(lines)}"
 
 
-def _no_server_error(loaded: Application) -> UsageError:
-    fitting = [
-        name for name, (interfaces, *_) in _SERVERS.items() if loaded.interface in interfaces
-    ]
-    # No other one calls a factory with arguments.
-    servers = ["gunicorn"] if loaded.name.endswith(")") else fitting
+def _no_server_error(found: Application) -> UsageError:
+    # No other server than gunicorn calls a factory with arguments.
+    servers = ["gunicorn"] if found.name.endswith(")") else _servers(found.interface)
     return UsageError(
-        f"no server for {loaded.name} is among the production dependencies",
+        f"no server for {found.name} is among the production dependencies",
         cause=f"looked for {', '.join(servers)}; a development server does not count",
         hint=f"`uv add {servers[0]}`, name the extra or group that has one in "
         "[tool.uvflow.profiles.prod], or set `command` in [tool.uvflow.docker]",
@@ -417,7 +418,8 @@ def _words(line: str, evidence: str) -> Words:
     Raises UsageError where a shell could not read it.
     """
     line = _RUNNER.sub(lambda match: match[1] + _PYTHON.get(match[2], ""), line)
-    line = f"env {line}" if re.match(r"\w+=", line) else line
+    if re.match(r"\w+=", line):
+        line = f"env {line}"
     try:
         plain = tuple(shlex.split(line))
     except ValueError as error:
@@ -426,7 +428,8 @@ def _words(line: str, evidence: str) -> Words:
             cause=f"{str(error).lower()} in `{line.removeprefix('env ')}`",
             hint="correct it, or set `command` in [tool.uvflow.docker]",
         ) from error
-    bare = _QUOTED.sub(lambda q: ("$" if re.match(r"\".*[$`]", q[0]) else "_") * len(q[0]), line)
+    # Quoted characters mean nothing to a shell, but for variables in double quotes.
+    bare = _QUOTED.sub(lambda q: re.sub("." if q[0][0] == "'" else "[^$`]", "_", q[0]), line)
     if not re.search(r"[$`|&;<>*?~()#]", bare):
         return plain
     bare = re.sub(r"[<>]&|&>|\$\([^()]*\)", lambda match: "_" * len(match[0]), bare)

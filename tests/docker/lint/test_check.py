@@ -129,21 +129,20 @@ def test_what_rules_ask_for_is_read_from_the_project(tree: Tree) -> None:
         }
     )
     assert lint_context(Project.load(root)) == LintContext(
+        requires_python=">=3.11",
         files=frozenset(
             {"pyproject.toml", "uv.lock", ".python-version", ".dockerignore", ".venv/pyvenv.cfg"}
         ),
-        members=("lib/pyproject.toml",),
         packages=("lib",),
         not_ignored=(".venv",),
-        installed=frozenset({"web"}),
         locked=frozenset({"lib", "shop", "web"}),
         has_dev=False,
     )
 
 
-def test_without_a_lockfile_what_is_installed_is_not_known(tree: Tree) -> None:
+def test_without_a_lockfile_what_is_locked_is_not_known(tree: Tree) -> None:
     context = lint_context(Project.load(tree({"pyproject.toml": manifest()})))
-    assert context.installed is None
+    assert context.locked is None
 
 
 def test_what_the_dockerignore_names_is_not_in_the_context(tree: Tree) -> None:

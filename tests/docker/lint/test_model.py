@@ -8,6 +8,10 @@ from dockerfiles import linted, reading
 from uvflow.docker.lint.model import LintContext, Parsed, expanded
 
 
+def test_a_byte_order_mark_is_no_keyword() -> None:
+    assert linted("\ufeffFROM scratch\nUSER x\n").stages[0].line == 1
+
+
 def test_an_instruction_begins_where_it_is_written_and_goes_on() -> None:
     text = "FROM a\n\nRUN one \\\n  # a comment inside\n\n  two\nUSER x\n"
     [stage] = linted(text).stages

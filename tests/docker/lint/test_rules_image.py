@@ -24,6 +24,36 @@ def test_two_pythons_for_one_environment() -> None:
     assert found(text) == [("pythons-differ", 9)]
 
 
+def test_the_base_of_a_stage_that_installs_counts() -> None:
+    context = replace(CONTEXT, requires_python=">=3.14")
+    between = "FROM python:3.13-slim-trixie AS base\nFROM base AS build"
+    text = GOOD.replace("FROM python:3.13-slim-trixie AS build", between)
+    assert found(text, context) == [("python-not-allowed", 1)]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "is_found"), [(">=3.14", True), (">=3.11,<3.13", True), ("==3.13.5", False)]
+)
+def test_a_base_with_a_python_that_the_project_excludes(allowed: str, is_found: bool) -> None:  # noqa: FBT001
+    context = replace(CONTEXT, requires_python=allowed)
+    assert found(GOOD, context) == [("python-not-allowed", 1)] * is_found
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("FROM python:3.13-slim-trixie", "ARG V\nFROM python:$V-slim-trixie"),
+        ("FROM python:3.13-slim-trixie AS", "FROM python:3.9-slim-trixie AS x\nFROM debian:13 AS"),
+        ("FROM python:3.13-slim-trixie", "FROM registry.test/base:3.9"),
+        ("ENV UV_COMPILE", "ENV UV_PYTHON=/python/bin/python UV_COMPILE"),
+        ("uv sync", "uv python install -i /python 3.14 && uv sync"),
+    ],
+)
+def test_another_python_may_be_used(old: str, new: str) -> None:
+    context = replace(CONTEXT, requires_python=">=3.14")
+    assert "python-not-allowed" not in {code for code, _ in changed(old, new, context)}
+
+
 def test_uv_in_the_image() -> None:
     line = "COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /bin/"
     assert added(line) == [("uv-in-image", 3)]

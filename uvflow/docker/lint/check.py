@@ -1,14 +1,10 @@
-"""`uvflow docker --check` of a Dockerfile that a person wrote: what the rules find in it.
+"""`uvflow docker --check` of a Dockerfile that a person wrote: what the rules find in it."""
 
-Reads only.
-"""
-
-import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from uvflow import findings, uv
+from uvflow import findings
 from uvflow.docker import context, settings
 from uvflow.docker.facts import default_groups
 from uvflow.docker.lint import rules_build, rules_image, rules_start
@@ -16,7 +12,6 @@ from uvflow.docker.lint.model import Dockerfile, LintContext, Violations
 from uvflow.files import text_if_there
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.lockfile.packages import read_lockfile
-from uvflow.lockfile.selection import TargetPlatform, export_selection, packages_on
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project, group_names
 
@@ -36,30 +31,27 @@ _RULES = {
     "health-by-curl": (Severity.ERROR, 'CMD ["python", "-c", "import urllib.request; …"]'),
     "listens-locally": (Severity.WARNING, "--host=0.0.0.0, or gunicorn --bind=0.0.0.0:8000"),
     "lockfile-passed-over": (Severity.ERROR, "uv sync --locked"),
-    "members-not-seen": (Severity.ERROR, "mount them, or --frozen --no-install-workspace first"),
     "mount-missing": (Severity.ERROR, "create it (`uv lock` creates uv.lock)"),
     "no-bytecode": (Severity.WARNING, "ENV UV_COMPILE_BYTECODE=1"),
     "output-buffered": (Severity.NOTE, "ENV PYTHONUNBUFFERED=1"),
     "path-empty-element": (Severity.ERROR, 'ENV PATH="/app/.venv/bin:$PATH"'),
     "ports-differ": (Severity.WARNING, "name the port that the service listens on"),
-    "python-below-root": (Severity.ERROR, "ENV UV_PYTHON_INSTALL_DIR=/python, and copy that"),
-    "python-not-there": (Severity.ERROR, "a base with it, or copy UV_PYTHON_INSTALL_DIR as well"),
+    "python-not-allowed": (Severity.WARNING, "a tag of a Python that requires-python allows"),
     "pythons-differ": (Severity.ERROR, "use the same Python in every stage"),
     "runs-as-root": (Severity.WARNING, "USER 10001:10001, at the end"),
     "secret-in-image": (Severity.ERROR, "RUN --mount=type=secret,id=…,required=true"),
-    "server-not-locked": (Severity.ERROR, "uv add the server"),
+    "server-not-locked": (Severity.ERROR, "`uv add` the server"),
     "shell-form": (Severity.WARNING, 'CMD ["program", "argument"], or `exec` before it'),
     "source-before-dependencies": (Severity.WARNING, "uv sync --no-install-project, then COPY"),
     "source-with-environment": (Severity.WARNING, "copy the environment, then the source"),
-    "start-not-executable": (Severity.ERROR, "COPY --chmod=755, or git update-index --chmod=+x"),
     "start-not-on-path": (Severity.ERROR, 'ENV PATH="/app/.venv/bin:$PATH"'),
     "start-not-there": (Severity.ERROR, "name a file or a module that the image has"),
     "starts-nothing": (Severity.ERROR, 'CMD ["gunicorn", "--bind=0.0.0.0:8000", "app:app"]'),
     "starts-through-uv": (Severity.ERROR, "the program itself, with its bin directory in PATH"),
     "sync-frozen": (Severity.WARNING, "--locked, at least in the last sync"),
     "sync-not-locked": (Severity.ERROR, "uv sync --locked"),
-    "sync-too-early": (Severity.ERROR, "mount pyproject.toml and uv.lock, or copy them before"),
     "sync-with-dev": (Severity.WARNING, "ARG UV_NO_DEV=1 before the first uv sync"),
+    "unknown-instruction": (Severity.ERROR, "an instruction of the Dockerfile reference"),
     "uv-at-start": (Severity.WARNING, "start the program itself, or ENV UV_NO_SYNC=1"),
     "uv-bookworm-ended": (Severity.WARNING, "a tag on trixie, or mount uv"),
     "uv-cache-in-layer": (Severity.WARNING, "RUN --mount=type=cache,target=/root/.cache/uv …"),
@@ -106,14 +98,16 @@ def _findings(
 def _ignored(before: list[str]) -> set[str]:
     """The codes that the comments at the end of these lines name."""
     codes: set[str] = set()
-    while before and before[-1].lstrip().startswith("#"):
-        match = _IGNORE.match(before.pop())
-        codes |= set(match[1].replace(",", " ").split()) if match else set()
+    for line in reversed(before):
+        if not line.lstrip().startswith("#"):
+            break
+        if match := _IGNORE.match(line):
+            codes.update(match[1].replace(",", " ").split())
     return codes
 
 
 def lint_context(project: Project) -> LintContext:
-    """What the rules ask of `project`; raises UsageError where its files cannot be read."""
+    """What the rules know of `project`; raises UsageError where its files cannot be read."""
     root = project.workspace
     places = (project.root / "Dockerfile.dockerignore", root / ".dockerignore")
     ignored = next((text for text in map(text_if_there, places) if text is not None), "")
@@ -121,21 +115,14 @@ def lint_context(project: Project) -> LintContext:
     lockfile = read_lockfile(project.lockfile) if project.lockfile.exists() else None
     local = lockfile.local_packages if lockfile else ()
     groups = {*group_names(project.manifest)}
-    installed = None
-    if lockfile:  # on some platform; which Python it is for hardly matters here
-        exported = export_selection(project, project.shared_profiles.by_name["prod"], uv.find())
-        target = TargetPlatform(python="3.13", platform="linux/amd64")
-        installed = frozenset(p.name for p in packages_on(target, exported, lockfile))
     return LintContext(
+        requires_python=project.table("project").get("requires-python", ""),
         files=frozenset(map(str, context.files_in(root))),
-        members=tuple(f"{p.directory}/{MANIFEST}" for p in local if p.directory != "."),
         packages=tuple(p.directory or "" for p in local if "editable" in p.source),
         not_ignored=tuple(n for n in missing if (root / n.removeprefix("**/")).exists()),
-        installed=installed,
         locked=frozenset(p.name for p in lockfile.packages) if lockfile else None,
         has_dev=not groups.isdisjoint(default_groups(project.table("tool", "uv"), groups)),
         scripts=frozenset(project.table("project", "scripts")),
         text=lambda path: context.source_text(root / path),
         is_ignored=lambda path: context.is_ignored(path, ignored),
-        is_executable=lambda path: os.name == "nt" or os.access(root / path, os.X_OK),
     )

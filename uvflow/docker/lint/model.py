@@ -1,7 +1,6 @@
-"""A Dockerfile as instructions and stages, and with its project as lint rules see them. Pure.
+"""A Dockerfile that a person wrote, as lint rules see it, and what they know of its project. Pure.
 
-The format is that of the Dockerfile reference; what BuildKit would reject is read as far as it
-makes sense.
+The format is that of the Dockerfile reference.
 """
 
 import itertools
@@ -15,22 +14,25 @@ from fnmatch import fnmatchcase
 
 from uvflow.docker.lint import shell
 
-# A directive, before anything else, by which a backtick continues a line.
-_ESCAPE = re.compile(r"(?:#[ \t]*\w+[ \t]*=.*\n)*?#[ \t]*(?i:escape)[ \t]*=[ \t]*`")
+# Comments before anything else (Dockerfile reference, "Parser directives").
+_DIRECTIVE = r"(?:#[ \t]*\w+[ \t]*=.*\n)*?#[ \t]*(?i:{})[ \t]*=[ \t]*"
+_ESCAPE = re.compile(_DIRECTIVE.format("escape") + "`")  # a backtick continues a line
+_FRONT_END = re.compile(_DIRECTIVE.format("syntax") + r"(\S+)")
 # A heredoc begins with a whole word, in the instructions for which BuildKit's parser allows one.
 _WITH_HEREDOCS = ("ADD", "COPY", "ONBUILD", "RUN")
 _WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:\\.|[^"\\])*")+""")
 _HEREDOC = re.compile(r"\d*<<(?P<dash>-?)(?P<quote>['\"]?)(?P<end>[^<'\"]+)(?P=quote)")
 _FLAG = re.compile(r"--(?P<name>[a-z-]+)(?:=(?P<value>(?:\\.|\"[^\"]*\"|'[^']*'|\S)*))?\s*")
+_FROM = re.compile(r"^(\S*)(?:\s+(?i:as)\s+(\S+))?")
 _LONGEST_VALUE = 10_000  # characters: a variable may hold another one twice, and so on
 _VARIABLE = re.compile(
     r"\$(?:\{(?P<braced>\w+)(?::?(?P<operator>[-+])(?P<word>[^}]*))?\}|(?P<plain>\w+))"
 )
-# Images that are known to have no USER, CMD or application of their own.
+# Images that are known to have no USER, ENTRYPOINT or application of their own.
 _PLAIN = re.compile(
     r"(?:(?:docker\.io|public\.ecr\.aws/docker|mirror\.gcr\.io)/)?(?:library/)?"
     r"(?:python|debian|ubuntu|alpine|buildpack-deps|scratch)(?:[:@].*)?"
-    r"|(?:.*/)?(?:astral(?:-sh)?/uv|distroless/[\w-]+|nvidia/cuda|pytorch/pytorch)(?:[:@].*)?"
+    r"|(?:.*/)?(?:astral(?:-sh)?/uv|distroless/(?!python)[\w-]+|nvidia/cuda|pytorch/pytorch)(?:[:@].*)?"
 )
 _DEVELOPMENT = re.compile(r"(?i:dev|devel|development|debug|tests?|testing|lint|ci|docs)")
 _MOST_FILES = 100_000  # of a stage that copies itself from another, twice
@@ -41,7 +43,7 @@ _FETCHES = {"cp", "curl", "git", "ln", "make", "mv", "npm", "pnpm", "tar", "unzi
 
 @dataclass(frozen=True, kw_only=True)
 class StepState:
-    """What an instruction meets.
+    """The state of the image before an instruction.
 
     `files` are those from the build context: the path in the image → in the context.
     """
@@ -58,7 +60,7 @@ class StepState:
 
 @dataclass(frozen=True, kw_only=True)
 class Parsed:
-    """One instruction: its keyword in capitals, its first line, from 1, and what it meets.
+    """One instruction: its keyword in capitals, its first line, from 1, and the state before it.
 
     `text` is what follows the keyword and its flags, with lines joined by a space, and the text of
     heredocs.
@@ -95,7 +97,7 @@ class Parsed:
 
     @property
     def copies_context(self) -> bool:
-        return self.copied[:1] == ("",)
+        return "" in self.copied
 
     @property
     def copied(self) -> tuple[str, ...]:
@@ -131,7 +133,7 @@ class Stage:
     """A FROM and what follows it; `image` has the defaults of earlier ARGs filled in.
 
     A variable without one stays as it is written. `below` is the stage that it is built on, `end`
-    is what it leaves.
+    is the state after its last instruction.
     """
 
     name: str
@@ -161,35 +163,31 @@ Violations = Iterator[tuple[str, Parsed | Stage, str]]  # the code, where, and w
 class LintContext:
     """What rules know of the project; paths are relative to the build context, POSIX.
 
-    `files` are those that exist, `members` the manifests of local packages, `packages` the
-    directories of those that are installed editable, `not_ignored` the patterns that the
-    .dockerignore lacks, `installed` what production installs and `locked` all that uv.lock has
-    (None: unknown), `scripts` the names of the project's own, `has_dev` whether uv installs a group
-    unless it is kept from it. `text` reads a file, `is_ignored` asks the .dockerignore of a path,
-    `is_executable` its mode.
+    `files` are those that exist, `packages` the directories of packages that are installed
+    editable, `not_ignored` the patterns that the .dockerignore lacks, `locked` the distributions
+    in uv.lock (None: unknown), `scripts` the project's own. `has_dev` is whether uv installs a
+    group by default.
     """
 
+    requires_python: str = ""
     files: frozenset[str] = frozenset()
-    members: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     not_ignored: tuple[str, ...] = ()
-    installed: frozenset[str] | None = None
     locked: frozenset[str] | None = None
     scripts: frozenset[str] = frozenset()
     has_dev: bool = True
     text: Callable[[str], str] = field(default=lambda _: "", compare=False)
     is_ignored: Callable[[str], bool] = field(default=lambda _: False, compare=False)
-    is_executable: Callable[[str], bool] = field(default=lambda _: True, compare=False)
 
     def has(self, path: str) -> bool:
-        """Whether the build context has that file or directory, or is it (``)."""
+        """Whether the build context has that file or directory; it is itself the empty path."""
         inside = (f for f in self.files if f == path or f.startswith(f"{path}/"))
         return path == "" or any(not self.is_ignored(file) for file in inside)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShellCommand:
-    """A shell command of a step: what it meets, all variables set for it, and its words."""
+    """A shell command of a step: the state before it, all variables set for it, and its words."""
 
     step: Parsed
     state: StepState
@@ -245,24 +243,28 @@ class ShellCommand:
 class Dockerfile:
     """The instructions before the first FROM, their ARGs, the stages, the project, and the image.
 
-    That is made by `final`: the last stage, or the last that is not for development. It is built on
-    `base`, directly or not; it `is_plain` where nothing comes from an unknown image. `image` is
-    every instruction for it, `end` what it is. Its environment may come from `environment_stages`:
-    its own, and those it copies from; `building` are all their commands. It `knows_files` where the
-    build context is the project's directory, and the base has nothing of it. `started` is what the
-    container starts, wrappers and what they start, and what entry scripts run.
+    The image is made by `final`: the last stage, or the last that is not for development. `base` is
+    the image below all its stages; it `is_plain` where that is a known one. `image` is every
+    instruction of these stages, `end` the state after the last. `environment_stages` are those and
+    the stages it copies from; `building` are all their commands. It `knows_files` where the build
+    context is the project's directory, and the base has nothing of it. `started` are the commands
+    that the container starts, wrappers and entry scripts included. `front_end` is the image that
+    parses the file, empty for BuildKit's own parser.
     """
 
     def __init__(self, text: str, context: LintContext) -> None:
         self.context, self.lines = context, text.splitlines()
-        steps = tuple(_instructions(text.replace("\r\n", "\n")))
+        text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+        front_end = _FRONT_END.match(text)
+        self.front_end = front_end[1] if front_end else ""
+        steps = tuple(_instructions(text))
         begins = [number for number, step in enumerate(steps) if step.keyword == "FROM"]
         self.before = steps[: begins[0] if begins else None]
         self.defaults: dict[str, str] = {}
-        assigned = (pair for i in self.before if i.keyword == "ARG" for pair in i.assignments)
-        for name, value in assigned:
-            if value:
-                self.defaults[name] = expanded(value, self.defaults)
+        for step in (step for step in self.before if step.keyword == "ARG"):
+            for name, value in step.assignments:
+                if value:
+                    self.defaults[name] = expanded(value, self.defaults)
         self.stages: list[Stage] = []
         for number, end in itertools.pairwise((*begins, len(steps))):
             self.stages.append(self._stage(steps[number], steps[number + 1 : end]))
@@ -278,8 +280,9 @@ class Dockerfile:
         sources = (*filter(None, map(self.source, self.image)), self.final)
         lineages = (each for stage in sources for each in stage.lineage)
         self.environment_stages = tuple(dict.fromkeys(lineages))
-        kept = {n for i in self.image if i.keyword == "ENV" for n, _ in i.assignments}
-        environ = {n: value for n, value in self.final.end.environ.items() if n in kept}
+        variables = [step.assignments for step in self.image if step.keyword == "ENV"]
+        kept = {name for pairs in variables for name, _ in pairs}
+        environ = {name: v for name, v in self.final.end.environ.items() if name in kept}
         self.end = replace(self.final.end, environ=environ)
         copied = (source for step in self.everything for source in step.copied)
         self.knows_files = self.is_plain and all(map(context.has, copied))
@@ -289,19 +292,25 @@ class Dockerfile:
         self.started = self._started()
 
     def _stage(self, begin: Parsed, rest: Iterable[Parsed]) -> Stage:
-        """The next one, `begin` and what follows it."""
-        image, as_, name = (*begin.text.split()[:3], "", "", "")[:3]  # FROM image AS name
-        name, image = name if as_.lower() == "as" else "", expanded(image, self.defaults)
-        below, inside = self.stage(image), list[Parsed]()
+        """The next stage, of its FROM and what follows that."""
+        image, name = _FROM.findall(begin.text)[0]
+        image, steps = expanded(image, self.defaults), list[Parsed]()
+        below = self.stage(image)
         state = below.end if below else StepState()
         for step in rest:
-            inside.append(replace(step, state=state))
-            state = self._after(inside[-1])
-        steps, line = tuple(inside), begin.line
-        return Stage(name=name, image=image, line=line, instructions=steps, below=below, end=state)
+            steps.append(replace(step, state=state))
+            state = self._after(steps[-1])
+        return Stage(
+            name=name,
+            image=image,
+            line=begin.line,
+            instructions=tuple(steps),
+            below=below,
+            end=state,
+        )
 
     def _after(self, step: Parsed) -> StepState:
-        """What `step` leaves, in the stage behind these."""
+        """The state after `step`, of the stage that follows `self.stages`."""
         state = step.state
         match step.keyword:
             case "ENV" | "ARG":
@@ -338,13 +347,10 @@ class Dockerfile:
         if entry and entry.exec_form is None:
             cmd = None  # it is not given to a shell
         forms = [form for form in (entry, cmd) if form]
-        # The only image of those known to be plain with an entry point of its own.
-        by_base = ["python3"] if "distroless/python" in self.base and forms == [cmd] else []
-        words = by_base + [
-            expanded(word, self.end.environ)
-            for form in forms  # the shell form is run by a shell
-            for word in (("/bin/sh", "-c", form.text) if form.exec_form is None else form.exec_form)
-        ]
+        words = list[str]()
+        for form in forms:
+            words += ("/bin/sh", "-c", form.text) if form.exec_form is None else form.exec_form
+        words = [expanded(word, self.end.environ) for word in words]
         every = shell.started(tuple(words), self._script, self.end.environ)
         return tuple(
             ShellCommand(step=forms[-1], state=self.end, environ=environ, words=words)
@@ -352,7 +358,7 @@ class Dockerfile:
         )
 
     def last(self, keyword: str) -> Parsed | None:
-        return next((i for i in reversed(self.image) if i.keyword == keyword), None)
+        return next((step for step in reversed(self.image) if step.keyword == keyword), None)
 
     def may_have(self, path: str) -> bool:
         """Whether the image may have that file: a COPY from the context says for certain."""
@@ -362,17 +368,17 @@ class Dockerfile:
 
     def _makes(self, name: str) -> bool:
         """Whether a step may put a file of that name into the image from somewhere else."""
-        steps = [i for stage in self.environment_stages for i in stage.instructions]
-        foreign = (i for i in steps if i.is_copy and not self.source(i))
-        return (
-            any("://" in i.text or (i.flag("from") and "/uv" not in i.text) for i in foreign)
-            or any(name in i.text for i in steps if i.keyword == "RUN" or "<<" in i.text)
-            or any(command.program in _FETCHES for command in self.building)
-        )
+        for step in (step for stage in self.environment_stages for step in stage.instructions):
+            is_from_image = step.flag("from") is not None and "/uv" not in step.text
+            if step.is_copy and not self.source(step) and (is_from_image or "://" in step.text):
+                return True
+            if name in step.text and (step.keyword == "RUN" or "<<" in step.text):
+                return True
+        return any(command.program in _FETCHES for command in self.building)
 
     def commands(self, instructions: Iterable[Parsed]) -> Iterator[ShellCommand]:
         """The shell commands of every RUN step, as far as simple splitting finds them."""
-        for step in (i for i in instructions if i.keyword == "RUN"):
+        for step in (step for step in instructions if step.keyword == "RUN"):
             lists = [step.exec_form] if step.exec_form else shell.command_lists(step.text)
             for given, words in map(shell.without_assignments, lists):
                 environ = {**step.state.environ, **given}
@@ -388,32 +394,39 @@ class Dockerfile:
     @property
     def runs_as_root(self) -> bool:
         """Unless a program that it starts takes another user."""
-        is_root = self.is_plain and "nonroot" not in self.base
+        is_root = self.end.user in {"root", "0"}
+        if not self.end.user:
+            is_root = self.is_plain and "nonroot" not in self.base
         programs = {"gosu", "runuser", "setpriv", "su", "su-exec", "setuidgid"}
         drops = any(c.program in programs or c.has("--uid", "--user") for c in self.started)
-        return (self.end.user or "root" * is_root) in {"root", "0"} and not drops
-
-    def origin(self, program: str) -> str | None:
-        """The file of the build context that a program is, by its path or by PATH."""
-        path = self.end.environ.get("PATH", "").split(":")
-        places = [*path, "/usr/local/bin", "/usr/bin", "/bin"] if "/" not in program else [""]
-        paths = (self.end.path(posixpath.join(place, program)) for place in places)
-        return next((self.end.files[p] for p in paths if p in self.end.files), None)
+        return is_root and not drops
 
     def _script(self, program: str) -> str:
-        origin = self.origin(program)
-        text = self.context.text(origin) if origin else ""
-        return text if re.match(r"#!.*sh\b", text) or program.endswith(".sh") else ""
+        """The text of a shell script of the build context, found by its path or by PATH."""
+        path = self.end.environ.get("PATH", "").split(":")
+        places = [""] if "/" in program else [*path, "/usr/local/bin", "/usr/bin", "/bin"]
+        for name in (self.end.path(posixpath.join(place, program)) for place in places):
+            if name in self.end.files:
+                text = self.context.text(self.end.files[name])
+                return text if re.match(r"#!.*sh\b", text) or program.endswith(".sh") else ""
+        return ""
 
 
 def _copied(step: Parsed, there: Mapping[str, str], state: StepState) -> dict[str, str]:
-    """Where the files of `there` get that `step` copies."""
-    *sources, target = ("", *(expanded(word, state.environ) for word in step.words))
+    """The files of `there` that `step` copies, by their paths in the image."""
+    words = [expanded(word, state.environ) for word in step.words]
+    if not words:
+        return {}
+    *sources, target = words
     place = state.path(target)
-    is_directory = target.endswith(("/", ".")) or len(sources) > 2 or place == state.workdir  # noqa: PLR2004
-    is_directory = is_directory or any(path.startswith(f"{place}/") for path in state.files)
+    is_directory = (
+        len(sources) > 1
+        or target.endswith(("/", "."))
+        or place == state.workdir
+        or any(path.startswith(f"{place}/") for path in state.files)
+    )
     copied = {}
-    for source in sources[1:]:
+    for source in sources:
         pattern = relative(source)
         depth = len(pattern.split("/")) if pattern else 0
         for path, origin in itertools.islice(there.items(), _MOST_FILES):
@@ -439,7 +452,7 @@ def split(text: str) -> tuple[str, ...]:
 
 
 def expanded(text: str, variables: Mapping[str, str]) -> str:
-    """`text` with variables as far as they are known, or have a default where they stand."""
+    """`text` with every variable replaced that is known or has a default there (`${V:-x}`)."""
 
     def value(match: re.Match[str]) -> str:
         known = variables.get(match["braced"] or match["plain"])
@@ -462,9 +475,9 @@ def _instructions(text: str) -> Iterator[Parsed]:
         while continues.search(whole[-1]):
             whole[-1] = continues.sub("", whole[-1])
             whole.append(next((line for _, line in lines if not _is_passed_over(line)), ""))
-        joined = " ".join(part.strip() for part in whole)
-        keyword, rest = (*joined.split(maxsplit=1), "", "")[:2]
-        keyword, flags = keyword.upper(), []
+        joined = " ".join(part.strip() for part in whole).strip()
+        keyword, *others = joined.split(maxsplit=1)
+        keyword, rest, flags = keyword.upper(), "".join(others), []
         words = _WORD.findall(joined) if keyword in _WITH_HEREDOCS else ()
         heredocs = filter(None, map(_HEREDOC.fullmatch, words))
         while keyword != "CMD" and (match := _FLAG.match(rest)):
@@ -480,6 +493,6 @@ def _is_passed_over(line: str) -> bool:
 
 
 def _heredoc_body(lines: Iterator[tuple[int, str]], heredoc: re.Match[str]) -> str:
-    stripped = "\t" * (heredoc["dash"] != "")
+    indent = "\t" if heredoc["dash"] else ""
     rest = (line for _, line in lines)
-    return "\n".join(itertools.takewhile(lambda x: x.lstrip(stripped) != heredoc["end"], rest))
+    return "\n".join(itertools.takewhile(lambda x: x.lstrip(indent) != heredoc["end"], rest))

@@ -2,7 +2,6 @@
 
 import difflib
 import itertools
-import posixpath
 import re
 from collections.abc import Iterator
 
@@ -16,6 +15,10 @@ from uvflow.docker.lint.model import (
     relative,
 )
 
+_INSTRUCTIONS = (
+    *("ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL"),
+    *("MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"),
+)
 _UV_IMAGE = re.compile(r"(?:.*/)?astral(?:-sh)?/uv(?::(?P<tag>[^@]+))?(?P<digest>@.+)?")
 _INSTALLS_UV = re.compile(r"(?:python\S* -m )?pipx?\S* install\b.* uv(?:[<>~]\S*)?(?: |$)")
 _INSTALLS = re.compile(r"uv pip (?:install|compile)\b|(?:\S*python\S* -m )?pip\S* install\b")
@@ -24,14 +27,21 @@ _COMPILERS = re.compile(r"gcc|g\+\+|clang|cmake|make|build-essential|rustc|cargo
 _ADDS = re.compile(r"apt(-get)? .*\binstall\b|apk .*\badd\b")
 _PURGES = re.compile(r"\bapt(?:-get)? .{0,200}\b(?:purge|remove|autoremove)\b|\bapk del\b")
 _REMOVES_CACHE = re.compile(r"\brm -\w+ [^;&]{0,200}\bcache\b|\buv cache clean\b")
-_WITHOUT_PYTHON = re.compile(
-    r"(?:.*/)?(?:debian|ubuntu|alpine|scratch|distroless/(?:cc|base|static)[\w-]*)(?:[:@].*)?"
-)
 # How a sync leaves the project out, or copies it into the environment.
 _NOT_EDITABLE = (
     *("--no-editable", "--no-install-project", "--no-install-workspace", "--only-group"),
     *("UV_NO_EDITABLE", "UV_NO_INSTALL_PROJECT"),
 )
+
+
+def _keywords(linted: Dockerfile) -> Violations:
+    """BuildKit stops at the first as well; another front end may have more instructions."""
+    steps = (*linted.before, *linted.everything)
+    unknown = [step for step in steps if step.keyword not in _INSTRUCTIONS]
+    if unknown and (not linted.front_end or "docker/dockerfile" in linted.front_end):
+        close = difflib.get_close_matches(unknown[0].keyword, _INSTRUCTIONS, n=1)
+        guess = f", did you mean {close[0]}?" if close else ""
+        yield "unknown-instruction", unknown[0], f"unknown instruction {unknown[0].keyword}{guess}"
 
 
 def _uv_itself(linted: Dockerfile) -> Violations:
@@ -69,29 +79,19 @@ def _lockfile(linted: Dockerfile) -> Violations:
         is_sync = command.starts("uv", "sync") or command.run_syncs
         if is_sync and not linted.is_without_dev(command):
             yield "sync-with-dev", command.step, "development dependencies get into the image"
-        seen = (*command.step.bound, *command.state.files.values())
-        is_somewhere = any(path == "" or path.endswith("pyproject.toml") for path in seen)
-        # that a path which no instruction names may be there says that any may
-        if is_sync and not is_somewhere and not linted.may_have("/-/pyproject.toml"):
-            yield "sync-too-early", command.step, "there is no pyproject.toml yet: the build fails"
-        mounted = tuple(posixpath.join("/", source, "") for source in command.step.bound)
-        members = (m for m in linted.context.members if not f"/{m}/".startswith(mounted))
-        unseen = [member for member in members if member not in command.state.files.values()]
-        is_checked = command.starts("uv", "sync") and command.has("--locked")
-        if unseen and is_checked and linted.knows_files:
-            yield "members-not-seen", command.step, f"uv sync --locked fails without {unseen[0]}"
 
 
 def _source(linted: Dockerfile) -> Violations:
     sources = [file for file in linted.context.files if file.endswith(".py")]
     for stage in linted.stages:
-        inside = stage.inside
-        named = ((i, tuple(f"{word}/" for word in i.copied)) for i in inside)
-        copies = (i for i, n in named if i.copies_context or any(f.startswith(n) for f in sources))
-        copy = next(copies, None)
-        first = next((c for c in linted.commands(inside) if c.installs), None)
-        if copy and first and copy in stage.instructions and copy.line < first.step.line:
-            yield "source-before-dependencies", copy, "every edit of the source installs all anew"
+        first = next((c.step.line for c in linted.commands(stage.inside) if c.installs), 0)
+        for step in stage.inside:
+            folders = tuple(f"{path}/" for path in step.copied)
+            if step.copies_context or any(file.startswith(folders) for file in sources):
+                if step in stage.instructions and step.line < first:
+                    message = "every edit of the source installs all anew"
+                    yield "source-before-dependencies", step, message
+                break
 
 
 def _layers(linted: Dockerfile) -> Violations:
@@ -112,14 +112,13 @@ def _layers(linted: Dockerfile) -> Violations:
 def _modes(linted: Dockerfile) -> Violations:
     """A layer keeps a whole file whose owner or mode is changed."""
     made = [(c.step.line, c.environment) for c in linted.syncs if c.step in linted.image]
-    made += [(step.line, target) for step, _, _, target in _copied_environments(linted)]
+    made += [(step.line, target) for step, _, target in _copied_environments(linted)]
     for command in linted.commands(linted.image):
-        if command.program in {"chgrp", "chmod", "chown"} and re.search(r" -\w*R", command.text):
-            places = tuple(command.state.path(w).rstrip("/") for w in command.words[2:])
+        places = tuple(f"{command.state.path(w).rstrip('/')}/" for w in command.words[2:])
+        is_change = command.program in {"chgrp", "chmod", "chown"}
+        if is_change and re.search(r" -\w*R", command.text):
             for line, environment in made:
-                if line < command.step.line and f"{environment}/".startswith(
-                    tuple(f"{place}/" for place in places)
-                ):
+                if line < command.step.line and f"{environment}/".startswith(places):
                     message = f"`{command.program} -R` puts {environment} into the image twice"
                     yield "environment-copied-again", command.step, message
 
@@ -139,79 +138,49 @@ def _debian_packages(linted: Dockerfile) -> Violations:
             yield "apt-lists-kept", command.step, "the package lists stay in the layer"
 
 
-def _stages(linted: Dockerfile) -> Violations:
-    """A name that is like that of no stage may be an image."""
-    names = [stage.name for stage in linted.stages if stage.name]
-    for step in (step for step in linted.image if step.is_copy and not linted.source(step)):
-        name = step.flag("from") or ""
-        for meant in difflib.get_close_matches(name, names, n=1, cutoff=0.85):
-            yield "copy-missing", step, f"there is no stage {name}, but {meant}"
-
-
 def _build_context(linted: Dockerfile) -> Violations:
-    has, fails = linted.context.has, ": the build fails with `failed to compute cache key`"
-    every = linted.everything
-    named = [("mount-missing", step, path, fails) for step in every for path in step.bound]
-    named += [("copy-missing", s, path, " as it is now") for s in every for path in s.copied]
-    missing = [each for each in named if not has(each[2])]
+    has, missing = linted.context.has, list[tuple[str, Parsed, str, str]]()
+    fails = ": the build fails with `failed to compute cache key`"
+    for step in linted.everything:
+        missing += (("mount-missing", step, p, fails) for p in step.bound if not has(p))
+        missing += (("copy-missing", step, p, " as it is now") for p in step.copied if not has(p))
     if any("/" in path and has(path.partition("/")[2]) for _, _, path, _ in missing):
         return  # the build context is the directory above
     for code, step, path, rest in missing:
         yield code, step, f"{path} is not in the build context{rest}"
 
 
-def _python(linted: Dockerfile) -> Violations:
-    for command in linted.building:
-        is_chosen = command.has("--install-dir", "-i") or "UV_PYTHON_INSTALL_DIR" in command.environ
-        is_by_root = command.state.user in {"", "root", "0"}
-        is_used_here = command.step in linted.image and linted.runs_as_root
-        is_below_root = is_by_root and not is_used_here and not is_chosen
-        if is_below_root and command.starts("uv", "python", "install"):
-            yield "python-below-root", command.step, "no other user finds a Python below /root"
-    copies = [word for i in linted.image if i.flag("from") for word in i.words[:-1]]
-    brought = any("python" in i.text for i in linted.image if i.keyword == "RUN")
-    for step, made, _, _ in _copied_environments(linted):
-        folder = made.environ.get("UV_PYTHON_INSTALL_DIR")
-        folders = (f"{folder}/",) if folder else ("/usr/local/bin/", "/root/.local/share/uv/")
-        copied = any(f.startswith(f"{w.rstrip('/')}/") for w in copies for f in folders)
-        if _WITHOUT_PYTHON.fullmatch(linted.base) and not brought and not copied:
-            yield "python-not-there", step, "the Python of its environment is not in the image"
-            return
-
-
 def _environments(linted: Dockerfile) -> Violations:
-    last = {}  # sync of a stage: it decides
-    for step, made, source, target in _copied_environments(linted):
-        if made.starts("uv", "sync"):
-            last[step.line] = step, made
+    syncs = {}  # by the line of the step that copies: the last sync of a stage decides
+    for step, command, target in _copied_environments(linted):
+        if command.starts("uv", "sync"):
+            syncs[step.line] = step, command
+        source = command.environment
         if source != target and not all(shell.is_python(c.words) for c in linted.started):
             yield "environment-moved", step, f"its scripts name {source}: they will not start"
         stage = linted.source(step)
-        inside = stage.inside if stage and step.words[0] == made.state.workdir else ()
+        inside = stage.inside if stage and step.words[0] == command.state.workdir else ()
         if any(each.copies_context for each in inside):
             yield "source-with-environment", step, "every edit pushes the environment as well"
-    for step, sync in last.values():
+    for step, sync in syncs.values():
         places = tuple(f"{sync.state.path(folder)}/" for folder in linted.context.packages)
         is_there = any(file.startswith(places) for file in linted.end.files)
         if places and linted.knows_files and not is_there and not sync.has(*_NOT_EDITABLE):
             yield "environment-without-source", step, f"the editable {places[0]} is not there"
 
 
-def _copied_environments(
-    linted: Dockerfile,
-) -> Iterator[tuple[Parsed, ShellCommand, str, str]]:
-    """The step that copies an environment into the image, what made it, the path before, after."""
+def _copied_environments(linted: Dockerfile) -> Iterator[tuple[Parsed, ShellCommand, str]]:
+    """Each step that copies an environment into the image, what made that, and its path there."""
     for step in linted.image:
         stage = linted.source(step)
         for command in linted.commands(stage.inside) if stage else ():
-            environment = command.environment
             for copied in (f"/{relative(word)}" for word in step.words[:-1]):
-                if environment and f"{environment}/".startswith(f"{copied}/"):
-                    target = step.state.path(step.words[-1])
-                    yield step, command, environment, target + environment[len(copied) :]
+                if f"{command.environment}/".startswith(f"{copied}/"):
+                    rest = command.environment[len(copied) :]
+                    yield step, command, step.state.path(step.words[-1]) + rest
 
 
 CHECKS = (
-    *(_uv_itself, _lockfile, _source, _layers, _modes, _debian_packages, _python, _environments),
-    *(_stages, _build_context),
+    *(_keywords, _uv_itself, _lockfile, _source, _layers, _modes, _debian_packages),
+    *(_environments, _build_context),
 )

@@ -2,10 +2,12 @@
 
 import re
 
-from uvflow.docker.lint.model import Dockerfile, Violations
+from uvflow.docker.base_image import newest_release, specifier
+from uvflow.docker.lint.model import Dockerfile, Stage, Violations
 from uvflow.redaction import redacted_urls
 
 _PYTHON = re.compile(r"(?:docker\.io/)?(?:library/)?python(?::(?P<tag>.*))?")
+_PYTHON_OF_UV = re.compile(r"\buv python install\b|\s--python\b|\bUV_PYTHON(?:_PREFERENCE)?[ =]")
 _PINNED = re.compile(r"3\.\d+.*-(?:trixie|bookworm|bullseye|buster|alpine|windows)")
 _MOVES = re.compile(r"(?:[^@$]*/)?[^:@$/]+(?::latest)?")  # no tag and no digest
 _SECRET = re.compile(
@@ -35,31 +37,41 @@ _VARIABLE_AS_PASSWORD = re.compile(r"//[^\s/@:]*:\$\{X\}@")
 
 
 def _base_images(linted: Dockerfile) -> Violations:
-    versions = {}
     for stage in linted.stages:
-        image = stage.image
+        image, python = stage.image, _PYTHON.fullmatch(stage.image)
         is_stage = linted.stage(image) not in {None, stage}
         is_open = is_stage or image == "scratch" or re.search(r"/uv\b|[@$]", image)
-        python = _PYTHON.fullmatch(image)
         is_pinned = _PINNED.match(python["tag"] or "") if python else not _MOVES.fullmatch(image)
         if not is_open and not is_pinned:
             becomes = "to another Python or Debian" if python else "to whatever is the latest"
             yield "base-not-pinned", stage, f"{image} is not pinned: it will move {becomes}"
-        version = re.search(r"python:?(3\.\d+)", image)
+
+
+def _pythons(linted: Dockerfile) -> Violations:
+    """Of the image, and of the stages that install."""
+    allowed = specifier(linted.context.requires_python, "requires-python")
+    chooses = any(_PYTHON_OF_UV.search(step.text) for step in linted.everything)
+    versions = dict[tuple[str, bool], Stage]()
+    for stage in linted.environment_stages:
+        base = stage.lineage[0]
         installs = any(command.installs for command in linted.commands(stage.instructions))
-        if version and stage in linted.environment_stages and (installs or stage == linted.final):
-            versions[version[1], "alpine" in image] = stage
+        version = re.search(r"python:?(3\.\d+)", base.image)
+        if version and (installs or stage == linted.final):
+            versions[version[1], "alpine" in base.image] = base
+    for (minor, _), base in versions.items():
+        if not chooses and newest_release(allowed, minor) is None:
+            yield "python-not-allowed", base, f"requires-python `{allowed}` excludes {base.image}"
     if len(versions) > 1:
-        *_, last = versions.values()
-        named = " and ".join(stage.image for stage in versions.values())
-        yield "pythons-differ", last, f"the environment is made with another Python: {named}"
+        named = " and ".join(base.image for base in versions.values())
+        message = f"the environment is made with another Python: {named}"
+        yield "pythons-differ", [*versions.values()][-1], message
 
 
 def _uv_in_image(linted: Dockerfile) -> Violations:
     if any(command.program in {"uv", "uvx"} for command in linted.started):
         return
     base = linted.final.lineage[0]
-    if "/uv:" in f"{base.image}:":
+    if "/uv:" in f"{base.image}:":  # with or without a tag
         yield "uv-in-image", base, "the image is based on uv's: 45 MB that nothing uses at run time"
     for step in linted.image:
         source = step.flag("from") or "" if step.keyword == "COPY" else ""
@@ -97,10 +109,8 @@ def _secrets(linted: Dockerfile) -> Violations:
     for step in (*linted.before, *linted.everything):
         pairs = step.assignments if step.keyword in {"ARG", "ENV"} else ()
         # An ARG without a value is given one by the build.
-        given = (
-            n for n, v in pairs if (v or step.keyword == "ARG") and not _NO_SECRET.fullmatch(v)
-        )
-        names = [name for name in given if _SECRET.fullmatch(name)]
+        given = [(name, value) for name, value in pairs if value or step.keyword == "ARG"]
+        names = [n for n, v in given if _SECRET.fullmatch(n) and not _NO_SECRET.fullmatch(v)]
         text = _VARIABLE_AS_PASSWORD.sub("//", _VARIABLE.sub("${X}", step.text))
         url = "a URL with a password or a token" if redacted_urls(text) != text else ""
         login = "a password or a token" if step.keyword == "RUN" and _LOGIN.search(text) else ""
@@ -116,4 +126,4 @@ def _context(linted: Dockerfile) -> Violations:
         yield "context-not-ignored", whole, f"it copies {', '.join(linted.context.not_ignored)}"
 
 
-CHECKS = (_base_images, _uv_in_image, _process, _health, _secrets, _context)
+CHECKS = (_base_images, _pythons, _uv_in_image, _process, _health, _secrets, _context)

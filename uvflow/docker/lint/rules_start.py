@@ -21,7 +21,6 @@ _RUNNERS = {"hatch", "pdm", "pipenv", "poetry"}
 _PORTS = {**dict.fromkeys((*_SERVERS, "fastapi"), "8000"), "waitress-serve": "8080"}
 _PORTS["streamlit"] = "8501"
 _DEVELOPMENT = {"flask": "run", "fastapi": "dev"}
-_SELECTS = ("--extra", "--all-extras", "--group", "--all-groups", "--only-group")
 _MODULE = re.compile(
     r"(?!python:|file:|unix:)[A-Za-z_][\w.]*(?P<attribute>:[A-Za-z_][\w.]*(\(.*\))?)?"
 )
@@ -35,7 +34,8 @@ def _nothing(linted: Dockerfile) -> Violations:
     if not linted.started and linted.is_plain and not by_compose:
         yield "starts-nothing", linted.final, "no CMD: the container starts a Python prompt"
     for command in linted.started:
-        words, option = command.words, "".join(command.words[1:2])
+        words = command.words
+        option = words[1] if len(words) > 1 else ""
         if command is linted.started[-1] and all(map(shell.is_interpreter, words)):
             yield "starts-nothing", command.step, f"{command.text} is only a prompt"
         if shell.is_python(words) and re.match(r"--(?!help|version|check-hash)", option):
@@ -51,22 +51,23 @@ def _missing(linted: Dockerfile) -> Violations:
         option = command.option("--app-dir", "--chdir", "--pythonpath", "--directory")
         named = (".", *command.environ.get("PYTHONPATH", "").split(":"), *moved, option)
         folders = [linted.end.path(folder) for folder in named if folder]
-        for script in _scripts(linted, command):
+        script = _script(linted, command)
+        if script and "$" not in script:
             paths = (posixpath.normpath(posixpath.join(folder, script)) for folder in folders)
-            if "$" not in script and not any(map(linted.may_have, paths)):
+            if not any(map(linted.may_have, paths)):
                 yield "start-not-there", command.step, f"{script} does not exist in the image"
         module = _module(command)
         if module and not _is_there(linted, module, folders):
             yield "start-not-there", command.step, f"the image has no {module} in {folders[0]}"
 
 
-def _scripts(linted: Dockerfile, command: ShellCommand) -> list[str]:
+def _script(linted: Dockerfile, command: ShellCommand) -> str | None:
     program, *words = command.words
     is_own = command is linted.started[0] and "/" in program and "/bin/" not in program
     by_python = shell.is_python(command.words) and not {"-c", "-m"} & {*words}
     if by_python or command.program in {"chainlit", "fastapi", "streamlit"}:
-        return [word for word in words if re.fullmatch(r"[^-].*\.py", word)][:1]
-    return [program] if is_own or program.endswith(".py") else []
+        return next((word for word in words if re.fullmatch(r"[^-].*\.py", word)), None)
+    return program if is_own or program.endswith(".py") else None
 
 
 def _module(command: ShellCommand) -> str | None:
@@ -85,7 +86,7 @@ def _module(command: ShellCommand) -> str | None:
 
 def _is_there(linted: Dockerfile, module: str, folders: list[str]) -> bool:
     """Whether the module may be found: in the image, or installed."""
-    known = linted.context.locked or linted.context.installed or ()
+    known = linted.context.locked or ()
     foreign = {name.replace("-", "_") for name in known} | sys.stdlib_module_names
     path = f"/{module.replace('.', '/')}"
     files = (f"{path}.py", f"{path}/__init__.py", f"{path}/__main__.py")
@@ -99,28 +100,28 @@ def _is_there(linted: Dockerfile, module: str, folders: list[str]) -> bool:
 
 
 def _programs(linted: Dockerfile) -> Violations:
-    syncs = linted.syncs
-    is_prod = all(linted.is_without_dev(s) and not s.has(*_SELECTS) for s in syncs)
-    there = linted.context.installed if is_prod else linted.context.locked
-    by_hand = " ".join(i.text for i in linted.everything if i.keyword == "RUN")
-    for command in linted.started if linted.is_plain else ():
+    locked = linted.context.locked
+    if locked is None or not linted.is_plain:
+        return
+    by_hand = " ".join(step.text for step in linted.everything if step.keyword == "RUN")
+    for command in linted.started:
         package = command.program.removesuffix("-serve")
-        is_missing = there is not None and package not in there and package not in by_hand
+        is_missing = package not in locked and package not in by_hand
         if command.program in {*_SERVERS, *_RUNNERS} and is_missing:
-            yield "server-not-locked", command.step, f"{package} is not a production dependency"
-    environments = {f"{sync.environment}/bin" for sync in syncs}
+            yield "server-not-locked", command.step, f"{package} is not in uv.lock"
+
+
+def _path(linted: Dockerfile) -> Violations:
+    environments = {f"{sync.environment}/bin" for sync in linted.syncs}
     named = linted.end.environ.get("PATH", "").split(":")
     path = {*(folder.rstrip("/") for folder in named), "/usr/local/bin", "/usr/bin"}
-    targets = (i.state.path(i.words[-1]) for i in linted.image if i.is_copy)
+    targets = (step.state.path(step.words[-1]) for step in linted.image if step.is_copy)
     copied = {f"{target}/bin" for target in targets}
     others = [*linted.building, *linted.started]
     chosen = any(re.search(r"^(uv )?pip|activate|PATH=", command.text) for command in others)
-    known = {*_SERVERS, *linted.context.scripts, *(linted.context.installed or ())}
-    if (
-        path & {*environments, *copied, ".venv/bin"}
-        or chosen
-        or not (environments and linted.is_plain)
-    ):
+    known = {*_SERVERS, *linted.context.scripts, *(linted.context.locked or ())}
+    is_known = environments and linted.is_plain and not chosen
+    if not is_known or path & {*environments, *copied, ".venv/bin"}:
         return
     for command in linted.started:
         is_by_uv = "UV_RUN_RECURSION_DEPTH" in command.environ
@@ -128,14 +129,6 @@ def _programs(linted: Dockerfile) -> Violations:
             place = min(environments)
             message = f"{command.words[0]} is in {place}, which is not in PATH"
             yield "start-not-on-path", command.step, message
-
-
-def _modes(linted: Dockerfile) -> Violations:
-    is_set = any("chmod" in f"{step.flags} {step.text}" for step in linted.everything)
-    for command in linted.started if not is_set else ():
-        origin = linted.origin(command.words[0])
-        if origin and not linted.context.is_executable(origin):
-            yield "start-not-executable", command.step, f"{origin} is not executable"
 
 
 def _uv_run(linted: Dockerfile) -> Violations:
@@ -177,12 +170,12 @@ def _signals(linted: Dockerfile) -> Violations:
             yield "shell-form", command.step, "its shell does not forward signals"
 
 
-CHECKS = (_nothing, _missing, _programs, _modes, _uv_run, check_servers, _ports, _signals)
+CHECKS = (_nothing, _missing, _programs, _path, _uv_run, check_servers, _ports, _signals)
 
 
 def _runs(command: ShellCommand) -> bool:
     """Whether `uv run` is given a command, and not only options that it does not have."""
-    inner = "".join(shell.inside(command.words)[:1])
+    inner = next(iter(shell.inside(command.words)), "")
     return command.has("-m", "--module") or re.match(r"[^\W\d]|[./$]", inner) is not None
 
 

@@ -12,7 +12,7 @@ Words = tuple[str, ...]
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")  # before a command, for it alone
 _COMMENT = re.compile(r"(?m)(?:^|(?<=\s))#.*$")
 _SEPARATORS = "();|&\n"
-_KEYWORDS = {*("if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", "sudo")}
+_KEYWORDS = {"if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", "sudo"}
 _ENDS = {"fi", "done", "esac", "}"}
 _SHELL = re.compile(r"(?:.*/)?(?:ash|bash|dash|sh|su|zsh)")
 _PYTHON = re.compile(r"(?:.*/)?python[\d.]*")
@@ -23,13 +23,13 @@ _WRAPPERS = {
     **dict.fromkeys(("opentelemetry-instrument", "setpriv", "tini"), 0),
     **dict.fromkeys(("dotenv", "gosu", "newrelic-admin", "pdm", "poetry", "su-exec", "timeout"), 1),
 }
-_LONGEST = 1 << 15  # characters
+_LONGEST = 1 << 15  # characters: more would take seconds
 _DEPTH = 9  # of wrappers and scripts in each other
 _MOST_WORDS = 100  # of scripts that pass their arguments on, twice
 _OPTIONS_WITH_A_VALUE = {
-    *("--directory", "--env-file", "--extra", "--group", "--index", "--no-group", "--only-group"),
-    *("--package", "--project", "--python", "-p", "--with", "-u"),
-}
+    "--directory", "--env-file", "--extra", "--group", "--index", "--no-group", "--only-group",
+    "--package", "--project", "--python", "-p", "--with", "-u",
+}  # fmt: skip
 
 
 def is_python(words: Words) -> bool:
@@ -38,8 +38,8 @@ def is_python(words: Words) -> bool:
 
 def program(words: Words) -> str:
     """What runs, without its directory; the module of `python -m`."""
-    is_module = is_python(words) and "-m" in words[1:2]
-    return PurePosixPath("".join(words[2:3] if is_module else words[:1])).name
+    position = 2 if is_python(words) and "-m" in words[1:2] else 0
+    return PurePosixPath(words[position]).name if len(words) > position else ""
 
 
 def is_interpreter(word: str) -> bool:
@@ -48,10 +48,7 @@ def is_interpreter(word: str) -> bool:
 
 @functools.lru_cache(maxsize=1000)  # each check asks
 def command_lists(text: str) -> tuple[Words, ...]:
-    """The words of every simple command, also of those in conditions and substitutions.
-
-    What is behind the first 32 KiB is not looked at, which would take seconds.
-    """
+    """The words of every simple command, also of those in conditions and substitutions."""
     text = _COMMENT.sub("", text[:_LONGEST].replace("\\\n", " "))
     lexer = shlex.shlex(text, posix=True, punctuation_chars=_SEPARATORS)
     lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t\r", True, ""
@@ -65,6 +62,7 @@ def command_lists(text: str) -> tuple[Words, ...]:
 
 
 def without_assignments(words: Words) -> tuple[dict[str, str], Words]:
+    """The variables that are set before a command, and the command."""
     assigned = [*itertools.takewhile(_ASSIGNMENT.match, words)]
     pairs = (word.partition("=") for word in assigned)
     return {name: value for name, _, value in pairs}, words[len(assigned) :]
@@ -75,8 +73,8 @@ def started(
 ) -> Iterator[tuple[Mapping[str, str], Words]]:
     """`words` and every command that they start, each with its variables.
 
-    `script` is asked for the text of a shell script by the name of the program. As in a shell,
-    SHLVL is set for what a shell waits for.
+    `script` returns the text of a shell script by the name of the program. As in a shell, SHLVL is
+    set for what a shell waits for.
     """
     given, words = without_assignments(words)
     environ = {**environ, **given}
