@@ -168,9 +168,10 @@ def _lifeline() -> Iterator[dict[str, Any]]:
     end, other_end = os.pipe()
 
     def die_with_parent() -> None:
-        fcntl.fcntl(end, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(end, fcntl.F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(end, fcntl.F_SETFL, os.O_ASYNC)
+        with contextlib.suppress(OSError):  # what stands in for Linux may not know it
+            fcntl.fcntl(end, fcntl.F_SETOWN, os.getpid())
+            fcntl.fcntl(end, fcntl.F_SETSIG, signal.SIGKILL)
+            fcntl.fcntl(end, fcntl.F_SETFL, os.O_ASYNC)
 
     with os.fdopen(end), os.fdopen(other_end, "w"):
         yield {"pass_fds": (end,), "preexec_fn": die_with_parent}
