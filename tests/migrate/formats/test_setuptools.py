@@ -8,6 +8,9 @@ from plans import lines_in, messages, planned, refusal, wheel_by
 from rig import Tree
 from wheels import add_installed
 
+from uvflow.findings import Origin
+from uvflow.migrate.model import Bucket
+
 SETUP = "from setuptools import find_packages, setup\n"
 BACKEND = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
 STATIC = {
@@ -167,11 +170,11 @@ CASES = {
         [("action setup.py:2: `b:c [x]`: nothing installs the extras of an entry point any more")],
     ),
     "what_uv_has_no_place_for": (
-        SMALL.format('test_suite="tests", tests_require=["six"], zip_safe=False'),
+        SMALL.format('test_suite="tests", tests_require=open("t.txt").readlines(), zip_safe=False'),
         {"dependencies": []},
         [
-            "action setup.py:2: `test_suite` is not imported",
             "action setup.py:2: `tests_require` is not imported",
+            "action setup.py:2: `test_suite` is not imported",
         ],
     ),
     "an_address_that_setuptools_refuses_in_project": (
@@ -405,10 +408,57 @@ setup(name="a", version="1", entry_points='''
     assert project["gui-scripts"] == {}  # or setuptools looks for them in the text, and fails
 
 
-def test_what_the_tests_need_is_named_with_the_command(tree: Tree) -> None:
-    text = 'from setuptools import setup\nsetup(name="a", version="1", tests_require=["six>=1"])\n'
-    finding = planned(tree({"setup.py": text})).imported.findings[-1]
-    assert finding.hint == '`uv add --group test "six>=1"`'
+TESTS = "warning {}: `tests_require` becomes the dependency group `test`"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"setup.py": SETUP + SMALL.format("tests_require=['six>=1', 'idna']")},
+        {
+            "setup.cfg": "[metadata]\nname = a\n[options]\n"
+            "tests_require =\n  six>=1  # old\n  idna\n"
+        },
+    ],
+    ids=["py", "cfg"],
+)
+def test_what_the_tests_need_becomes_the_group_test(tree: Tree, files: dict[str, str]) -> None:
+    plan = planned(tree(files))
+    assert plan.values["dependency-groups"] == {"test": ["six>=1", "idna"]}
+    (name,) = files
+    line = 2 if name == "setup.py" else 4
+    assert TESTS.format(f"{name}:{line}") in messages(plan)
+    (file,) = plan.imported.files
+    assert file.outcomes[Origin(path=name, line=line)] is Bucket.IMPORTED
+
+
+def test_what_the_tests_need_is_merged_with_the_files_of_the_group(tree: Tree) -> None:
+    script = SETUP + SMALL.format("install_requires=['six'],\ntests_require=['idna', 'toml>=0.9'],")
+    tests = "idna==3.7\ncertifi\ntoml >= 0.9\n"
+    plan = planned(tree({"setup.py": script, "requirements-test.txt": tests}))
+    assert plan.values["project"]["dependencies"] == ["six"]
+    assert plan.values["dependency-groups"] == {"test": ["idna==3.7", "toml>=0.9", "certifi"]}
+    assert messages(plan) == [
+        TESTS.format("setup.py:3"),
+        "note setup.py:3: `idna` is covered by `idna==3.7` (requirements-test.txt:1)",
+        "note requirements-test.txt:3: `toml >= 0.9` is covered by `toml>=0.9` (setup.py:3)",
+    ]
+    assert plan.imported.files[1].buckets == {"imported": 2, "merged": 1}
+
+
+def test_what_the_tests_need_and_a_pin_that_it_excludes_are_a_conflict(tree: Tree) -> None:
+    script = SETUP + SMALL.format("tests_require=['idna<3']")
+    root = tree({"setup.py": script, "requirements-test.txt": "idna==3.7\n"})
+    assert refusal(root) == (
+        "requirements-test.txt:1: `idna==3.7` conflicts with `idna<3` (setup.py:2)"
+    )
+
+
+def test_a_group_test_of_pyproject_gets_what_it_lacks_of_what_the_tests_need(tree: Tree) -> None:
+    script = SETUP + SMALL.format("tests_require=['idna', 'toml']")
+    manifest = f'{BACKEND}\n[dependency-groups]\ntest = ["idna", "certifi"]\n'
+    plan = planned(tree({"setup.py": script, "pyproject.toml": manifest}))
+    assert plan.values["dependency-groups"] == {"test": ["idna", "certifi", "toml"]}
 
 
 def test_a_requirements_file_that_says_the_same_is_merged(tree: Tree) -> None:
