@@ -118,6 +118,7 @@ _FORMATS = (
         pattern=r"(?m)^\s*(?:dev-dependencies|extra-index-url|index-url)\s*=",  # of an early one
     ),
     Format("tox", "tox.ini", "tox.read"),
+    Format("tox", "tox.toml", "tox.read", beside="tox.ini"),  # tox reads the first of them
     Format("pdm.lock", "pdm.lock", _PYLOCK, is_aside=True),
     # Beside a [project] alone; [tool.poetry] is read along with it.
     Format("poetry.lock", "poetry.lock", _PYLOCK, beside="poetry", is_aside=True),

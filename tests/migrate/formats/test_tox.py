@@ -1,4 +1,4 @@
-"""tox: the cases T04 and T05."""
+"""tox: the cases T04 and T05, of tox.ini and of tox.toml."""
 
 import time
 from pathlib import Path
@@ -167,6 +167,94 @@ def test_an_odd_tox_ini_takes_no_time(tree: Tree, line: str) -> None:
     began = time.perf_counter()
     group_of(tree, tox, "it")
     assert time.perf_counter() - began < 2
+
+
+TOX_TOML = """\
+env_list = ["3.13", "docs"]
+
+[env_run_base]
+deps = ["pytest", "coverage>=7"]
+
+[env.docs]
+deps = [
+    "sphinx",  # the pages
+    { replace = "ref", of = ["env_run_base", "deps"], extend = true },
+    "-r{tox_root}/dev.txt",
+]
+
+[env.lint]
+base = ["docs"]
+
+[env.text]
+deps = '''
+  idna
+  attrs'''
+
+[env.odd]
+deps = [{ replace = "env", name = "DEPS" }, "idna"]
+"""
+
+
+def test_t04_a_tox_toml_is_left_to_tox(tree: Tree) -> None:
+    tox = TOX_TOML.partition("[env.lint]")[0]
+    plan = planned(tree({"pyproject.toml": PROJECT, "tox.toml": tox}))
+    assert plan.text == PROJECT
+    assert messages(plan) == [
+        (
+            "warning tox.toml:4: tox goes on installing the `deps` of testenv (pytest,"
+            " coverage>=7), testenv:docs (sphinx, {[testenv]deps}, -r{tox_root}/dev.txt)"
+        )
+    ]
+    assert plan.imported.files[0].buckets == {"left": 2}
+
+
+@pytest.mark.parametrize(
+    ("environment", "group"),
+    [
+        ("docs", ["sphinx", "pytest", "coverage>=7", "toml"]),
+        ("lint", ["sphinx", "pytest", "coverage>=7", "toml"]),
+        ("text", ["idna", "attrs"]),
+        ("3.13", ["pytest", "coverage>=7"]),
+        ("3.14", ["pytest", "coverage>=7"]),
+    ],
+)
+def test_t05_an_environment_of_tox_toml_becomes_a_group(
+    tree: Tree, environment: str, group: list[str]
+) -> None:
+    files = {"pyproject.toml": PROJECT, "tox.toml": TOX_TOML, "dev.txt": "toml\n"}
+    plan = planned(tree(files), groups=(("it", f"tox.toml:{environment}"),), ignored=("dev.txt",))
+    assert sorted(plan.values["dependency-groups"]["it"]) == sorted(group)
+    assert [(file.path, file.format) for file in plan.imported.files[:2]] == [
+        ("tox.toml", "tox"),
+        (f"tox.toml:{environment}", "tox"),
+    ]
+
+
+def test_t05_what_only_tox_can_fill_in_of_a_tox_toml_needs_action(tree: Tree) -> None:
+    root = tree({"pyproject.toml": PROJECT, "tox.toml": TOX_TOML})
+    plan = planned(root, groups=(("it", "tox.toml:odd"),))
+    assert plan.values["dependency-groups"] == {"it": ["idna"]}
+    assert (
+        "action tox.toml:odd:22: `{'replace': 'env', 'name': 'DEPS'}`: only tox knows what this is"
+    ) in messages(plan)
+
+
+def test_t05_a_tox_toml_that_is_not_valid_is_refused(tree: Tree) -> None:
+    root = tree({"pyproject.toml": PROJECT, "tox.toml": "env_list = [\n"})
+    assert refusal(root).startswith("tox.toml is not valid TOML: ")
+    ignored = planned(root, ignored=("tox.toml",))
+    assert ignored.text == PROJECT
+
+
+def test_tox_reads_tox_ini_before_tox_toml(tree: Tree) -> None:
+    tox = "[testenv]\ndeps = idna\n"
+    plan = planned(tree({"pyproject.toml": PROJECT, "tox.ini": tox, "tox.toml": TOX_TOML}))
+    assert [file.path for file in plan.imported.files] == ["tox.ini"]
+
+
+def test_t05_an_environment_may_inherit_from_another_one(tree: Tree) -> None:
+    tox = "[testenv]\ndeps = six\n[testenv:a]\ndeps = idna\n[testenv:b]\nbase = testenv:a\n"
+    assert group_of(tree, tox, "b")[0] == '\n[dependency-groups]\nit = [\n    "idna",\n]\n'
 
 
 def test_nobody_is_told_to_delete_a_tox_ini(tree: Tree) -> None:
