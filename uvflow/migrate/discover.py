@@ -109,6 +109,8 @@ _PYLOCK = "pins_files.read_lock"
 _FORMATS = (
     Format("poetry", MANIFEST, "poetry.read", keys=("tool", "poetry")),
     Format("pdm", MANIFEST, "pdm.read", keys=("tool", "pdm")),
+    Format("pip-tools", MANIFEST, "legacy.read_pip_tools", keys=("tool", "pip-tools")),
+    Format("pip-tools", ".pip-tools.toml", "legacy.read_pip_tools"),
     Format("rye", MANIFEST, "legacy.read_rye", keys=("tool", "rye")),
     Format("flit", MANIFEST, "legacy.read_flit", keys=("tool", "flit", "metadata")),
     Format("hatch", MANIFEST, "hatch.read", keys=("tool", "hatch")),

@@ -1,7 +1,9 @@
-"""Rye, flit's own tables, and keys of an early uv: what precedes uv. Pure."""
+"""Rye, pip-tools, flit's own tables, and keys of an early uv: what precedes uv. Pure."""
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from uvflow.migrate.formats.local_project import read_if_there
@@ -19,6 +21,9 @@ from uvflow.migrate.toml_lines import TomlLine
 
 _RYE = ("tool", "rye")
 _RYE_LOCKS = ("requirements.lock", "requirements-dev.lock")
+_PIP_TOOLS = ("tool", "pip-tools")
+# What pip reads in a requirements file as well; of the rest uv needs only `pip-args`, if anything.
+_OF_PIP = ("constraint", "extra-index-url", "find-links", "index-url", "pre", "trusted-host")
 _UV = ("tool", "uv")
 _OF_EARLY_UV = ("dev-dependencies", "index-url", "extra-index-url")
 _FLIT = ("tool", "flit")
@@ -96,6 +101,32 @@ def read_rye(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequ
     ]
     reader = Reader(read_file=read_lock, options=outcomes.options)
     return tables.imported(_RYE).with_more(import_files(locks, reader))
+
+
+def read_pip_tools(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
+    """`[tool.pip-tools]` of the file at `path`, by a requirements file with the same options."""
+    tables = ToolTables.parse("pip-tools", path, read_file, outcomes, {})
+    lines = defaultdict[int, list[str]](list)  # items of an array may share a line
+    for entry in tables.file.entries(*_PIP_TOOLS):
+        option, where = str(entry.key).replace("_", "-"), (*_PIP_TOOLS, str(entry.key))
+        if option in _OF_PIP and entry.value:
+            tables.moved.append(where)
+            for item in tables.file.entries(*where) or (entry,):
+                value = "" if item.value is True else f" {item.value}"
+                lines[item.origin.line].append(f"--{option}{value}")
+        elif option != "pip-args":
+            tables.drop(*where)
+    data = "\n".join(" ".join(lines[at]) for at in range(1, max(lines, default=0) + 1)).encode()
+
+    def read_options(other: str) -> bytes:
+        return data if other == path else read_file(other)
+
+    reader = Reader(read_file=read_options, options=outcomes.options)
+    imported = import_files([InputFile(path=path, role=Role.PROJECT)], reader)
+    own, *others = imported.files
+    for origin, bucket in own.outcomes.items():
+        outcomes.record_bucket(bucket, origin)
+    return tables.imported(_PIP_TOOLS).with_more(replace(imported, files=tuple(others)))
 
 
 def read_uv(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
