@@ -345,3 +345,14 @@ def test_a_lock_file_alone_is_no_project(tree: Tree) -> None:
     assert refusal(tree({"Pipfile.lock": LOCKED})) == (
         "Pipfile.lock:1: the pipenv dependencies in this file are not imported"
     )
+
+
+def test_x04_requirements_that_say_something_else_are_a_second_source(tree: Tree) -> None:
+    root = tree({"Pipfile": '[packages]\nsix = "*"\n', "requirements.txt": "idna\n"})
+    assert refusal(root) == (
+        "requirements.txt:1: two sources of dependencies: Pipfile and requirements.txt"
+    )
+    ignored = planned(root, ignored=("requirements.txt",))
+    assert ignored.values["project"]["dependencies"] == ["six"]
+    chosen = planned(root, from_files=("requirements.txt",))
+    assert chosen.values["project"]["dependencies"] == ["idna"]

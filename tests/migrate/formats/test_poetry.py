@@ -26,7 +26,7 @@ def uv_settings(plan: Plan) -> dict[str, Any]:
     return settings
 
 
-def test_an_application(tree: Tree) -> None:
+def test_q01_an_application(tree: Tree) -> None:
     text = """\
 # A licence.
 
@@ -115,14 +115,14 @@ docs = [
     ]
 
 
-def test_windows_line_ends_give_the_same(tree: Tree) -> None:
+def test_x08_windows_line_ends_give_the_same(tree: Tree) -> None:
     text = HEAD + PYTHON + 'six = "*"  # all\n'
     plain = planned(tree({"pyproject.toml": text})).text
     windows = planned(tree({"pyproject.toml": text.replace("\n", "\r\n")})).text
     assert windows == plain.replace("\n", "\r\n")
 
 
-def test_groups_and_what_is_installed_without_being_asked(tree: Tree) -> None:
+def test_q02_groups_and_what_is_installed_without_being_asked(tree: Tree) -> None:
     groups = """\
 [tool.poetry.group.dev.dependencies]
 iniconfig = "^2"
@@ -193,7 +193,7 @@ build-backend = "poetry.core.masonry.api"
 }
 
 
-def test_a_library_keeps_what_its_backend_reads(tree: Tree) -> None:
+def test_q03_a_library_keeps_what_its_backend_reads(tree: Tree) -> None:
     plan = planned(tree(LIBRARY))
     assert (
         plan.text
@@ -262,7 +262,7 @@ def normal(metadata: dict[str, list[str]]) -> dict[str, list[str]]:
     }
 
 
-def test_a_library_builds_the_same_wheel(tree: Tree) -> None:
+def test_q03_x03_a_library_builds_the_same_wheel(tree: Tree) -> None:
     root = tree(LIBRARY)
     before = lines_in(wheel_by("poetry.core.masonry.api", root))
     (root / "pyproject.toml").write_text(planned(root).text)
@@ -272,7 +272,7 @@ def test_a_library_builds_the_same_wheel(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("files", [{"app/__init__.py": ""}, {"src/app/__init__.py": ""}])
-def test_a_package_without_a_build_system_gets_one(tree: Tree, files: dict[str, str]) -> None:
+def test_q05_a_package_without_a_build_system_gets_one(tree: Tree, files: dict[str, str]) -> None:
     text = HEAD.replace("package-mode = false\n", "") + PYTHON
     plan = planned(tree({"pyproject.toml": text, **files}))
     assert plan.values["build-system"] == {
@@ -287,7 +287,7 @@ def test_a_package_without_a_build_system_gets_one(tree: Tree, files: dict[str, 
     ]
 
 
-def test_a_project_that_is_no_package_is_not_built(tree: Tree) -> None:
+def test_q05_a_project_that_is_no_package_is_not_built(tree: Tree) -> None:
     plan = planned(tree({"pyproject.toml": HEAD.replace("package-mode = false\n", "") + PYTHON}))
     assert uv_settings(plan) == {"package": False}
     assert messages(plan) == [
@@ -298,7 +298,7 @@ def test_a_project_that_is_no_package_is_not_built(tree: Tree) -> None:
     ]
 
 
-def test_an_old_poetry_core_and_what_it_takes_into_a_wheel(tree: Tree) -> None:
+def test_q04_an_old_poetry_core_and_what_it_takes_into_a_wheel(tree: Tree) -> None:
     text = LIBRARY["pyproject.toml"].replace("poetry-core>=1.0.0", "poetry-core>=1.0.0,<2")
     plan = planned(tree({**LIBRARY, "pyproject.toml": text}))
     assert plan.values["build-system"]["requires"] == ["poetry-core>=2.0"]
@@ -313,7 +313,7 @@ def test_an_old_poetry_core_and_what_it_takes_into_a_wheel(tree: Tree) -> None:
     ]
 
 
-def test_poetry_2_completes_its_project(tree: Tree) -> None:
+def test_q06_poetry_2_completes_its_project(tree: Tree) -> None:
     text = """\
 [project]
 name = "app"
@@ -426,7 +426,7 @@ def source(name: str, **more: str) -> str:
         (source("a") + source("sup", priority="supplemental"), ["a", "sup default"]),
     ],
 )
-def test_sources_are_asked_in_the_order_of_poetry(
+def test_q07_q08_sources_are_asked_in_the_order_of_poetry(
     tree: Tree, sources: str, indexes: list[str]
 ) -> None:
     plan = planned(tree({"pyproject.toml": HEAD + PYTHON + sources}))
@@ -435,7 +435,7 @@ def test_sources_are_asked_in_the_order_of_poetry(
     assert [" ".join((i["name"], *(k for k in kinds if k in i))) for i in written] == indexes
 
 
-def test_two_sources_of_one_name_are_refused(tree: Tree) -> None:
+def test_x11_two_sources_of_one_name_are_refused(tree: Tree) -> None:
     sources = source("my idx", url="https://a.example") + source("my-idx", url="https://b.example")
     with pytest.raises(UvflowError, match="two indexes would be called `my-idx`"):
         planned(tree({"pyproject.toml": HEAD + PYTHON + sources}))
@@ -463,7 +463,7 @@ def test_a_password_of_a_source_is_in_no_file(tree: Tree) -> None:
         ('x = ["idna"]', 'x = ["nope"]', "the extra x names nope, which is not a dependency"),
     ],
 )
-def test_what_poetry_refuses_too(tree: Tree, old: str, new: str, message: str) -> None:
+def test_q13_what_poetry_refuses_too(tree: Tree, old: str, new: str, message: str) -> None:
     files = {**LIBRARY, "pyproject.toml": LIBRARY["pyproject.toml"].replace(old, new)}
     with pytest.raises(UvflowError) as caught:
         planned(tree(files))
@@ -482,7 +482,7 @@ def test_what_poetry_refuses_too(tree: Tree, old: str, new: str, message: str) -
         ),
     ],
 )
-def test_what_the_backend_computes_stays(
+def test_q12_q13_what_the_backend_computes_stays(
     tree: Tree, old: str, new: str, dynamic: str, kept: str
 ) -> None:
     text = LIBRARY["pyproject.toml"].replace(old, new)
@@ -544,7 +544,7 @@ url = "libs/foo"
 """
 
 
-def test_the_versions_of_a_lock_file_are_pins(tree: Tree) -> None:
+def test_q14_q16_the_versions_of_a_lock_file_are_pins(tree: Tree) -> None:
     git = "gp = {git = 'https://host.example/gp.git', branch = 'main'}"
     text = f"{HEAD}{PYTHON}numpy = '*'\n{git}\n"
     plan = planned(tree({"pyproject.toml": text, "poetry.lock": LOCK}))
@@ -594,7 +594,7 @@ def test_a_broken_lock_file_is_no_reason_to_do_without(tree: Tree) -> None:
     assert caught.value.exit_code == 1
 
 
-def test_an_export_of_the_lock_file_adds_nothing(tree: Tree) -> None:
+def test_q20_an_export_of_the_lock_file_adds_nothing(tree: Tree) -> None:
     lock = '[[package]]\nname = "six"\nversion = "1.16.0"\nfiles = []\n'
     files = {"pyproject.toml": HEAD + PYTHON + "six = '*'\n", "poetry.lock": lock}
     root = tree({**files, "requirements.txt": "six==1.16.0 ; python_version >= '3.9'\n"})

@@ -373,7 +373,7 @@ setup(name="a", version=a.version(), description=a.__doc__, long_description=ope
     ],
     ids=["cfg", "small", "literals", "requirements", "computed"],
 )
-def test_the_wheel_is_the_same_before_and_after(
+def test_s04_s13_the_wheel_is_the_same_before_and_after(
     tree: Tree, index: Path, files: dict[str, str]
 ) -> None:
     add_installed(index, "setuptools")
