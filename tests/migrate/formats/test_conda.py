@@ -118,7 +118,7 @@ dependencies:
   - conda-forge::scipy=1.11=py311_0
   - mystery-pkg=1
   - ours::toml
-  - six[version='>=1.2']
+  - six>=1.2
   - pip:
     - --extra-index-url https://u:hunter2@idx.example/simple
 variables:
@@ -193,12 +193,16 @@ def test_c09_beside_requirements_it_stays_for_conda(tree: Tree, package: str, me
     assert plan.imported.files[-1].buckets == {"left": 4}
 
 
-def test_a_package_in_brackets(tree: Tree) -> None:
-    text = (
-        "dependencies:\n  - six[version='>=1.15,<2',channel=conda-forge]\n  - idna[version=3.7]\n"
-    )
+def test_keys_in_brackets_need_action(tree: Tree) -> None:
+    text = "dependencies:\n  - six[version='>=1.15,<2',channel=conda-forge]\n  - idna\n"
     plan = planned(tree({"environment.yml": text}))
-    assert plan.values["project"]["dependencies"] == ["six>=1.15,<2", "idna==3.7"]
+    assert plan.values["project"]["dependencies"] == ["idna"]
+    assert messages(plan) == [
+        (
+            "action environment.yml:2: `six[version='>=1.15,<2',channel=conda-forge]` is not a"
+            " package with its versions"
+        )
+    ]
 
 
 def test_c08_several_packages_on_a_line_are_refused(tree: Tree) -> None:

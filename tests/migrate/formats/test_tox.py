@@ -2,7 +2,6 @@
 
 import time
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 from plans import messages, planned, refusal
@@ -79,19 +78,17 @@ def test_t05_an_environment_of_tox_becomes_a_group(tree: Tree) -> None:
     assert "sphinx" not in left
 
 
-def test_t05_a_factor_of_a_python_becomes_a_marker(tree: Tree) -> None:
-    added, _ = group_of(tree, TOX, "py310-django4")
-    assert added == dedent("""
-        [dependency-groups]
-        it = [
-            "pytest",
-            "coverage",
-            # what a factor is for
-            "toml ; python_version == '3.9' or python_version == '3.10'", # until 3.11
-            "idna ; (sys_platform == 'linux') and (python_version == '3.10')",
-            "requests", # by both
-        ]
-        """)
+def test_t05_a_line_for_a_factor_needs_action(tree: Tree) -> None:
+    tox = "[testenv:py{310,311}-a]\ndeps =\n  pytest\n  py310: toml  # until 3.11\n  lint: ruff\n"
+    added, noticed = group_of(tree, tox, "py310-a")
+    assert added == (
+        '\n[dependency-groups]\nit = [\n    "pytest",\n'
+        "    # py310: toml\n    # until 3.11\n    # lint: ruff\n]\n"
+    )
+    assert noticed == [
+        "action tox.ini:py310-a:4: `py310: toml`: only tox knows what this is",
+        "action tox.ini:py310-a:5: `lint: ruff`: only tox knows what this is",
+    ]
 
 
 def test_t05_what_another_section_has_is_followed(tree: Tree) -> None:
@@ -212,7 +209,6 @@ def test_t04_a_tox_toml_is_left_to_tox(tree: Tree) -> None:
     ("environment", "group"),
     [
         ("docs", ["sphinx", "pytest", "coverage>=7", "toml"]),
-        ("lint", ["sphinx", "pytest", "coverage>=7", "toml"]),
         ("text", ["idna", "attrs"]),
         ("3.13", ["pytest", "coverage>=7"]),
         ("3.14", ["pytest", "coverage>=7"]),
@@ -252,9 +248,20 @@ def test_tox_reads_tox_ini_before_tox_toml(tree: Tree) -> None:
     assert [file.path for file in plan.imported.files] == ["tox.ini"]
 
 
-def test_t05_an_environment_may_inherit_from_another_one(tree: Tree) -> None:
-    tox = "[testenv]\ndeps = six\n[testenv:a]\ndeps = idna\n[testenv:b]\nbase = testenv:a\n"
-    assert group_of(tree, tox, "b")[0] == '\n[dependency-groups]\nit = [\n    "idna",\n]\n'
+@pytest.mark.parametrize(
+    ("name", "tox"),
+    [
+        ("tox.toml:lint", TOX_TOML),
+        ("tox.ini:b", "[testenv]\ndeps = six\n[testenv:a]\ndeps = idna\n[testenv:b]\nbase = a\n"),
+    ],
+)
+def test_t05_an_environment_with_the_deps_of_another_one_is_refused(
+    tree: Tree, name: str, tox: str
+) -> None:
+    root = tree({"pyproject.toml": PROJECT, name.partition(":")[0]: tox})
+    assert refusal(root, groups=(("it", name),)) == (
+        f"{name} cannot be read: the environment inherits from another one by `base`: name that one"
+    )
 
 
 def test_nobody_is_told_to_delete_a_tox_ini(tree: Tree) -> None:

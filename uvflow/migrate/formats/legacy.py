@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from uvflow.migrate.formats.local_project import read_if_there
+from uvflow.migrate.formats.pip.requirements_txt import as_file
 from uvflow.migrate.formats.tool_tables import (
     BUILD_BACKEND,
     BUILD_REQUIRES,
@@ -116,7 +117,7 @@ def read_pip_tools(path: str, read_file: Read, outcomes: LineOutcomes) -> Import
                 lines[item.origin.line].append(f"--{option}{value}")
         elif option != "pip-args":
             tables.drop(*where)
-    data = "\n".join(" ".join(lines[at]) for at in range(1, max(lines, default=0) + 1)).encode()
+    data = as_file({number: " ".join(texts) for number, texts in lines.items()})
 
     def read_options(other: str) -> bytes:
         return data if other == path else read_file(other)

@@ -1,4 +1,4 @@
-"""What setup.cfg and setup.py say: values with their lines. A setup.py is read, never run. Pure."""
+"""The arguments of `setup()` in setup.cfg and setup.py, which is parsed and never run. Pure."""
 
 import ast
 import configparser
@@ -14,7 +14,7 @@ from uvflow.migrate.formats.pip.direct_reference import is_outside
 
 SETUP_CFG, SETUP_PY = "setup.cfg", "setup.py"
 
-COMPUTED: Final = object()  # what only a run of setup.py tells
+COMPUTED: Final = object()  # the value of what only running setup.py computes
 
 
 class ComputedError(Exception):
@@ -38,7 +38,7 @@ class Text(str):
 
 
 class Reference(NamedTuple):
-    """What is read elsewhere: `file:` or `attr:` in setup.cfg, `open("…").read()` in setup.py."""
+    """A value elsewhere: `file:` or `attr:` in setup.cfg, `open("…").read()` in setup.py."""
 
     kind: str
     names: tuple[str, ...]
@@ -56,7 +56,7 @@ class Option(NamedTuple):
 
     @property
     def origins(self) -> tuple[Origin, ...]:
-        """The lines that say something."""
+        """Its lines, without blank ones and comments."""
         return tuple(Origin(path=self.path, line=line) for line in sorted(self.lines))
 
 
@@ -85,7 +85,7 @@ def pairs_of(value: Any) -> dict[str, Any]:
 
 
 def groups_of(value: Any) -> Mapping[str, Any]:
-    """Those of entry points, which setup.py may have as the text of an INI file."""
+    """Groups of entry points, which setup.py may give as the text of an INI file."""
     if not isinstance(value, Text):
         return pairs_of(value)
     groups: dict[str, list[Text]] = {}
@@ -100,7 +100,7 @@ def groups_of(value: Any) -> Mapping[str, Any]:
 
 
 def read_options(path: str, data: bytes) -> Options:
-    """Those of a setup.cfg or a setup.py; raises UsageError where it cannot be read."""
+    """The arguments in the file at `path`; raises UsageError where it cannot be parsed."""
     try:
         if path == SETUP_CFG:
             return _read_cfg(data.decode())
@@ -134,21 +134,22 @@ def _read_cfg(text: str) -> Options:
     section = ""
     for number, line in enumerate(text.splitlines(), 1):
         match = _KEY.match(line)
-        section = (match and match["section"]) or section
-        key = match and match["key"]
-        if not key or not parser.has_option(section, key):
+        if match and match["section"]:
+            section = match["section"]
+        if not match or not match["key"] or not parser.has_option(section, match["key"]):
             continue
+        key = match["key"]
         value: Any = _cfg_value(parser.get(section, key), number)
         written = parser.get(section, key, raw=True).splitlines()
         numbers = {number, *(n for n, text in enumerate(written, number) if text.strip())}
-        name = section.removeprefix("options.")
-        known = options.get(name)
-        if section in _SECTIONS:
-            value = {**(known.value if known else {}), Text(key, number): value}
-            numbers |= known.lines if known else set()
-        elif section in ("metadata", "options"):
+        if section in ("metadata", "options"):
             name = key.replace("-", "_").lower()
             name = _ALIASES.get(name, name)
+        elif section in _SECTIONS:
+            name = section.removeprefix("options.")
+            known = options.get(name, Option(value={}, path=SETUP_CFG, lines=frozenset()))
+            value = {**known.value, Text(key, number): value}
+            numbers |= known.lines
         else:
             continue
         options[name] = Option(value=value, path=SETUP_CFG, lines=frozenset(numbers))
@@ -163,41 +164,35 @@ def _cfg_value(value: str, line: int) -> Reference | Text:
     return Reference(kind=directive[1], names=tuple(names))
 
 
-# setup.py: what is a literal, or has a name that nothing changes.
+# setup.py: literals, and names that stand for one.
 
 
 class _Script:
-    """Reads values; a name counts where it is bound once, at the top, to what stays as it is."""
+    """Reads literals; a name counts if it is bound once, at the top level of the module.
+
+    A list or a dict that is used more than once may be changed by the other use.
+    """
 
     def __init__(self, module: ast.Module) -> None:
         self._nodes = list(ast.walk(module))
-        bound, touched = Counter[str](), set[str]()
-        for node in self._nodes:
-            match node:
-                case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
-                    bound[name] += 1
-                case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-                    bound[name] += 1
-                case ast.alias(name=name, asname=other):
-                    bound[other or name] += 1
-                case (
-                    ast.Name(id="globals" | "locals" | "vars")
-                    | ast.Call(func=ast.Name(id="exec"), args=[_])
-                ):
-                    bound["*"] += 1  # it may bind any name here
-                case ast.Attribute(value=ast.Name(id=name)) | ast.Assign(value=ast.Name(id=name)):
-                    touched.add(name)
-                case ast.Subscript(value=ast.Name(id=name)):
-                    touched.add(name)
-                case ast.Call(args=[*arguments]):
-                    touched |= {each.id for each in arguments if isinstance(each, ast.Name)}
-        self._touched = touched
-        self._names = {
-            target.id: node.value
+        names = (node for node in self._nodes if isinstance(node, ast.Name))
+        self._uses = Counter(node.id for node in names if isinstance(node.ctx, ast.Load))
+        # An identifier is a field of the node that binds it: a name, an import, an argument, …
+        identifiers = Counter(
+            text
+            for node in self._nodes
+            if not isinstance(node, ast.Attribute | ast.Constant | ast.keyword)
+            for _, text in ast.iter_fields(node)
+            if isinstance(text, str)
+        )
+        bindings = identifiers - self._uses
+        if any(map(_binds_any_name, self._nodes)):
+            bindings.clear()
+        self._values = {
+            node.targets[0].id: node.value
             for node in module.body
-            if isinstance(node, ast.Assign) and len(node.targets) == 1 and not bound["*"]
-            for target in node.targets
-            if isinstance(target, ast.Name) and bound[target.id] == 1
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+            if len(node.targets) == 1 and bindings[node.targets[0].id] == 1
         }
 
     def options(self) -> Options:
@@ -225,10 +220,10 @@ class _Script:
                 yield from self._items(keyword.value)
 
     def _items(self, node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
-        """Of a dict."""
+        """The keys of a dict with their values."""
         match node:
-            case ast.Name(id=name) if name in self._names and name not in self._touched:
-                yield from self._items(self._names[name])
+            case ast.Name(id=name) if name in self._values and self._uses[name] == 1:
+                yield from self._items(self._values[name])
             case ast.Call(func=ast.Name(id="dict"), args=[], keywords=keywords):
                 yield from self._arguments(keywords)
             case ast.Dict(keys=keys, values=values):
@@ -245,15 +240,28 @@ class _Script:
                 return [self._constant(element) for element in elements]
             case ast.Dict() | ast.Call(func=ast.Name(id="dict")):
                 return {name: self._constant(value) for name, value in self._items(node)}
-            case ast.Name(id=name) if name in self._names:
-                value = self._constant(self._names[name])
-                if name not in self._touched or isinstance(value, str):
+            case ast.Name(id=name) if name in self._values:
+                value = self._constant(self._values[name])
+                if self._uses[name] == 1 or isinstance(value, str):
                     return value
             case ast.Call(func=ast.Name(id="find_packages" | "find_namespace_packages")):
                 return None
             case ast.Call() if path := _path_of_read(node):
                 return Reference(kind="file", names=(path,))
         raise ComputedError
+
+
+def _binds_any_name(node: ast.AST) -> bool:
+    match node:
+        case (
+            ast.alias(name="*")
+            | ast.Name(id="globals" | "locals" | "vars")
+            | ast.Call(
+                func=ast.Name(id="exec"), args=[_]
+            )  # with a namespace of its own it does not
+        ):
+            return True
+    return False
 
 
 _READS = ("read", "read_text", "readlines", "splitlines")

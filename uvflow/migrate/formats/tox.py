@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from uvflow.errors import UsageError
 from uvflow.findings import Origin
+from uvflow.migrate.formats.pip.requirements_txt import as_file
 from uvflow.migrate.ledger import LineOutcomes
-from uvflow.migrate.model import Bucket, ImportedRequirements, Read, reachable
+from uvflow.migrate.model import Bucket, ImportedRequirements, Read
 from uvflow.migrate.toml_lines import Path, TomlFile
 
 # The lines of each key with their numbers, by section. A tox.toml gets the sections of a tox.ini.
@@ -16,8 +17,6 @@ _Sections = Mapping[str, Mapping[str, _Lines]]
 
 _ENVIRONMENT = re.compile(r"(?P<file>(?:.*/)?tox\.(?:ini|toml)):(?P<name>[^/]+)")
 _REFERENCE = re.compile(r"\{\[([^\]]+)\](\w+)\}")
-_CONDITION = re.compile(r"(?P<factors>[\w{}, .!-]+):\s+(?P<needs>\S.*?)(?P<comment>\s#.*)?")
-_PYTHON = re.compile(r"py(\d)\.?(\d+)")
 _IMPLICIT = re.compile(r"(?:py(?:thon)?)?\d*(?:\.\d+)?")  # environments that nobody has to list
 
 _MAX_NAMES = 200  # that one pattern stands for
@@ -58,8 +57,7 @@ def with_environments(read_file: Read) -> Read:
             sections = _sections(environment["file"], data)
         except UsageError as error:
             raise OSError(0, f"{error.cause or error}") from error
-        lines = _environment(sections, environment["name"])
-        return "\n".join(lines.get(at, "") for at in range(1, max(lines, default=0) + 1)).encode()
+        return as_file(_environment(sections, environment["name"]))
 
     return read
 
@@ -99,7 +97,7 @@ def _toml_sections(path: str, data: bytes) -> _Sections:
 
 
 def _toml_lines(file: TomlFile, *path: str | int) -> _Lines:
-    """The items of an array, or the lines of a text, with the names that tox.ini has."""
+    """The items of an array, or the lines of a text; a reference as tox.ini spells it."""
     value = file.value(*path)
     if isinstance(value, str):
         return [(file.origin(*path).line, line.strip()) for line in value.splitlines()]
@@ -111,7 +109,7 @@ def _toml_lines(file: TomlFile, *path: str | int) -> _Lines:
             case {"replace": "ref", "of": ["env", name, key]}:
                 text = f"{{[testenv:{name}]{key}}}"
             case value:
-                text = str(value).replace("env_run_base", "testenv")
+                text = str(value)
         lines.append((entry.origin.line, text))
     return lines
 
@@ -125,73 +123,34 @@ def _expanded(text: str) -> Iterator[str]:
 
 
 def _environment(sections: _Sections, name: str) -> Mapping[int, str]:
-    """What `name` installs, for pip, by line number; raises OSError for an unknown environment.
+    """The `deps` of an environment for pip, by line number; raises OSError without a sure answer.
 
     Items of a TOML array that share a line take the free numbers after it.
     """
-    own = [header for header in sections if name in _expanded(header.partition("testenv:")[2])]
+    headers = ((header.partition("testenv:")[2], header) for header in sections)
+    own = [sections[header] for names, header in headers if name in _expanded(names)]
     tox = sections.get("tox", {})
     listed = ",".join(line for key in ("env_list", "envlist") for _, line in tox.get(key, ()))
     if not (own or name in _expanded(listed) or _IMPLICIT.fullmatch(name)):
         raise OSError(0, "tox has no such environment")
-
-    def bases(header: str) -> list[str]:
-        given = sections.get(header, {}).get("base", ())
-        names = re.findall(r"[^\s,]+", " ".join(line for _, line in given)) or ["testenv"]
-        return [f"testenv:{base}" if f"testenv:{base}" in sections else base for base in names]
-
-    inherited = (sections.get(header, {}) for header in reachable(own or ["testenv"], bases))
-    waiting = next((values["deps"][::-1] for values in inherited if "deps" in values), [])
+    # Without `deps` of its own it inherits those of all environments.
+    found = next((each for each in (*own, sections.get("testenv", {})) if "deps" in each), {})
+    if any("base" in values for values in own) and found not in own:
+        raise OSError(0, "the environment inherits from another one by `base`: name that one")
+    waiting = [*reversed(found.get("deps", ()))]
     lines: dict[int, str] = {}
     seen: set[tuple[int, str]] = set()  # references may lead back
     while waiting:
         number, line = waiting.pop()
-        reference = _REFERENCE.fullmatch(line)
-        others = sections.get(reference[1], {}).get(reference[2]) if reference else None
         if (number, line) in seen:
             continue
         seen.add((number, line))
+        reference = _REFERENCE.fullmatch(line)
+        others = sections.get(reference[1], {}).get(reference[2]) if reference else None
         if others is not None:
             waiting += reversed(others)
             continue
         while number in lines:
             number += 1
-        lines[number] = _for_pip(line, name.split("-"))
+        lines[number] = re.sub(r"\{(?:toxinidir|tox_root)\}/?", "./", line)
     return lines
-
-
-def _for_pip(line: str, factors: list[str]) -> str:
-    """With a marker for a Python's factor; nothing where the condition is not about this one."""
-    line = re.sub(r"\{(?:toxinidir|tox_root)\}/?", "./", line)
-    condition = _CONDITION.fullmatch(line)
-    if condition is None:
-        return line
-    found = (_marker(each.split("-"), factors) for each in _expanded(condition["factors"]))
-    markers = [marker for marker in found if marker is not None]
-    needs, _, own = map(str.strip, condition["needs"].partition(";"))
-    comment = condition["comment"] or ""
-    if not markers:
-        return ""
-    if "" in markers:
-        return f"{condition['needs']}{comment}"
-    if needs.startswith("-"):
-        return line  # pip has no markers for files, and takes it for no requirement
-    marker = " or ".join(markers)
-    if own:
-        marker = f"({own}) and ({marker})"
-    return f"{needs} ; {marker}{comment}"
-
-
-def _marker(wanted: list[str], factors: list[str]) -> str | None:
-    """Where all of `wanted` hold, "" for everywhere and None for nowhere."""
-    markers = []
-    for factor in wanted:
-        name = factor.removeprefix("!")
-        is_negated = name != factor
-        python = _PYTHON.fullmatch(name)
-        if python:
-            operator = "!=" if is_negated else "=="
-            markers.append(f"python_version {operator} '{python[1]}.{python[2]}'")
-        elif (name in factors) == is_negated:
-            return None
-    return " and ".join(markers)

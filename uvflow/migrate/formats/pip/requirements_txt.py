@@ -10,7 +10,7 @@ import optparse
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, NoReturn
 
@@ -143,6 +143,11 @@ def _logical_lines(lines: list[str]) -> Iterator[tuple[int, str]]:
         parts.clear()
     if parts:
         yield first, "".join(parts)
+
+
+def as_file(lines: Mapping[int, str]) -> bytes:
+    """A requirements file with `lines` at their numbers, and blank ones between them."""
+    return "\n".join(lines.get(at, "") for at in range(1, max(lines, default=0) + 1)).encode()
 
 
 def as_comment(text: str) -> str:
