@@ -306,10 +306,7 @@ def test_q04_an_old_poetry_core_and_what_it_takes_into_a_wheel(tree: Tree) -> No
         {"path": "CHANGES.md", "format": ["sdist", "wheel"]}
     ]
     assert messages(plan) == [
-        (
-            "warning pyproject.toml:10: CHANGES.md: of 2, poetry-core takes it into wheels where"
-            " `format` says so"
-        )
+        "warning pyproject.toml:10: CHANGES.md: poetry-core 2 puts it into wheels by `format` only"
     ]
 
 
@@ -491,7 +488,7 @@ def test_q12_q13_what_the_backend_computes_stays(
     assert kept in values["tool"]["poetry"]
 
 
-def test_what_no_rule_is_for_needs_action_and_stays(tree: Tree) -> None:
+def test_q19_what_no_rule_is_for_needs_action_and_stays(tree: Tree) -> None:
     text = HEAD + 'strange = "d"\n[tool.poetry.requires-plugins]\nexport = "*"\n'
     plan = planned(tree({"pyproject.toml": text, "poetry.toml": "virtualenvs.create = false\n"}))
     assert plan.text.endswith(
@@ -757,11 +754,14 @@ def test_q18_what_a_lock_file_does_not_have_is_named(tree: Tree) -> None:
     assert [pin.name for pin in plan.imported.pins] == ["six"]
 
 
-def test_q19_what_poetry_toml_says_of_building(tree: Tree) -> None:
+def test_what_poetry_toml_builds_itself_needs_action(tree: Tree) -> None:
     settings = '[installer]\nno-binary = ["six"]\nonly-binary = ":all:"\nmax-workers = 3\n'
     plan = planned(tree({"pyproject.toml": HEAD + PYTHON, "poetry.toml": settings}))
-    assert uv_settings(plan) == {"package": False, "no-binary-package": ["six"], "no-build": True}
-    assert messages(plan) == []
+    assert uv_settings(plan) == {"package": False}
+    assert messages(plan) == [
+        "action poetry.toml:2: `no-binary` is not imported",
+        "action poetry.toml:3: `only-binary` is not imported",
+    ]
 
 
 def test_x05_a_uv_lock_counts_before_other_lock_files(tree: Tree) -> None:

@@ -8,12 +8,7 @@ from typing import Any
 
 from uvflow.migrate.formats.local_project import read_if_there
 from uvflow.migrate.formats.pip.requirements_txt import as_file
-from uvflow.migrate.formats.tool_tables import (
-    BUILD_BACKEND,
-    BUILD_REQUIRES,
-    SOURCES_SHAPE,
-    ToolTables,
-)
+from uvflow.migrate.formats.tool_tables import SCRIPT_TABLES, SOURCES_SHAPE, ToolTables
 from uvflow.migrate.groups import import_files
 from uvflow.migrate.includes import Reader
 from uvflow.migrate.ledger import LineOutcomes
@@ -68,8 +63,6 @@ _SAME = {
     "dist-name": ("name",),
     "urls": ("urls",),
 }
-
-_TABLES = {"console_scripts": ("scripts",), "gui_scripts": ("gui-scripts",)}
 
 
 def read_rye(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
@@ -165,15 +158,15 @@ def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedReq
         tables.values |= {("project", f"{role}s"): TomlLine(value=[person])} if person else {}
     tables.move_each((*_FLIT, "scripts"), ("project", "scripts"))
     for group in tables.file.value(*_FLIT, "entrypoints") or ():
-        place = _TABLES.get(group, ("entry-points", group))
+        place = SCRIPT_TABLES.get(group, ("entry-points", group))
         tables.move_each((*_FLIT, "entrypoints", group), ("project", *place))
     _read_flit_lists(tables, metadata)
     if "requires-python" in metadata:
         tables.requires_python = tables.take(*_METADATA, "requires-python")
-    requires = tables.file.value(*BUILD_REQUIRES) or ()
-    tables.change(BUILD_REQUIRES, [_flit_core(text) for text in requires])
-    if tables.file.value(*BUILD_BACKEND) == "flit.buildapi":
-        tables.change(BUILD_BACKEND, "flit_core.buildapi")
+    requires = tables.file.value("build-system", "requires") or ()
+    tables.change(("build-system", "requires"), [_flit_core(text) for text in requires])
+    if tables.file.value("build-system", "build-backend") == "flit.buildapi":
+        tables.change(("build-system", "build-backend"), "flit_core.buildapi")
     for key in (key for key in metadata if key.startswith("x-")):
         tables.drop(*_METADATA, key)  # flit takes no such table beside [project]
     for key in ("module", "sdist", "external-data"):

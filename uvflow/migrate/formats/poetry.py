@@ -11,23 +11,11 @@ from packaging.utils import canonicalize_name
 from uvflow.migrate.formats.local_project import read_if_there
 from uvflow.migrate.formats.markers import python_marker
 from uvflow.migrate.formats.pins_files import POETRY_LOCK, locked_versions, read_lock
-from uvflow.migrate.formats.tool_tables import (
-    BUILD_BACKEND,
-    BUILD_REQUIRES,
-    DependencyTables,
-    ToolTables,
-)
+from uvflow.migrate.formats.tool_tables import DependencyTables, ToolTables
 from uvflow.migrate.formats.versions import read_python
 from uvflow.migrate.indexes import PYPI, Index
 from uvflow.migrate.ledger import LineOutcomes
-from uvflow.migrate.model import (
-    SOURCES,
-    Bucket,
-    ImportedRequirements,
-    IncludeGroup,
-    Read,
-    Requirement,
-)
+from uvflow.migrate.model import Bucket, ImportedRequirements, IncludeGroup, Read, Requirement
 from uvflow.migrate.toml_lines import Keys, TomlEntry, TomlLine
 
 _POETRY: Keys = ("tool", "poetry")
@@ -47,8 +35,6 @@ _MOVED: Mapping[str, Keys] = {
     "plugins": ("entry-points",),
 }
 _READ_BY_BACKEND = ("packages", "include", "exclude", "build")
-# Of [installer] in poetry.toml: the settings of uv for the same packages.
-_BINARIES = {"no-binary": "no-binary", "only-binary": "no-build"}
 
 _LISTS = {"dependencies": {"*": (str, dict, list)}, "include-groups": [str]}
 _SHAPE = {
@@ -92,13 +78,10 @@ def _read_settings(tables: ToolTables) -> None:
         hint = "`UV_PROJECT_ENVIRONMENT` names another, also one that is there, as in an image"
         tables.needs_action(("virtualenvs", "create"), message, hint)
     tables.record(Bucket.DEFAULT, "installer")
-    for key, setting in _BINARIES.items():
-        value = tables.file.value("installer", key)
-        packages = re.findall(r"[^\s,]+", value) if isinstance(value, str) else value
-        if isinstance(packages, list) and packages:
-            tables.record(Bucket.SETTING, "installer", key)
-            is_all = packages == [":all:"]
-            tables.settings |= {setting: True} if is_all else {f"{setting}-package": packages}
+    for key in ("no-binary", "only-binary"):
+        if tables.file.value("installer", key):
+            hint = "see `no-binary-package` and `no-build-package` of uv"
+            tables.needs_action(("installer", key), f"`{key}` is not imported", hint)
 
 
 class _Poetry(DependencyTables):
@@ -140,7 +123,7 @@ class _Poetry(DependencyTables):
 
     def _is_computed(self, key: str, value: Any) -> bool:
         """Whether poetry-core or a plugin of it computes the key, so that it stays `dynamic`."""
-        backend = str(self.file.value(*BUILD_BACKEND) or _CORE_BACKEND)
+        backend = str(self.file.value("build-system", "build-backend") or _CORE_BACKEND)
         if key == "version":
             plugin = self.file.value("tool", "poetry-dynamic-versioning", "enable")
             return plugin is True or backend.startswith("poetry_dynamic_versioning")
@@ -201,7 +184,10 @@ class _Poetry(DependencyTables):
     # The build.
 
     def _read_build_system(self) -> None:
-        requires, backend = self.file.value(*BUILD_REQUIRES), str(self.file.value(*BUILD_BACKEND))
+        requires, backend = (
+            self.file.value("build-system", "requires"),
+            str(self.file.value("build-system", "build-backend")),
+        )
         is_other = requires is not None and not backend.startswith("poetry")
         if is_other or self.settings.get("package") is False:
             return
@@ -211,8 +197,8 @@ class _Poetry(DependencyTables):
             hint = "if it is one, say where with `packages`, and remove `package = false`"
             self.warn("no-package", message, _POETRY, hint)
         elif requires is None:
-            self.values[BUILD_REQUIRES] = TomlLine(value=[_CORE])
-            self.values[BUILD_BACKEND] = TomlLine(value=_CORE_BACKEND)
+            self.values["build-system", "requires"] = TomlLine(value=[_CORE])
+            self.values["build-system", "build-backend"] = TomlLine(value=_CORE_BACKEND)
             message = "a [build-system] is added: Poetry installs the project without one"
             self.warn("build-system", message, _POETRY)
         elif not self._project:
@@ -236,9 +222,11 @@ class _Poetry(DependencyTables):
     def _update_build_system(self, requires: list[str]) -> None:
         """Require poetry-core 2 instead of versions that do not read [project]."""
         updated = [_CORE if _POETRY_ITSELF.match(text) else text for text in requires]
-        backend = str(self.file.value(*BUILD_BACKEND)).replace("poetry.masonry.api", _CORE_BACKEND)
-        self.change(BUILD_REQUIRES, updated)
-        self.change(BUILD_BACKEND, backend)
+        backend = str(self.file.value("build-system", "build-backend")).replace(
+            "poetry.masonry.api", _CORE_BACKEND
+        )
+        self.change(("build-system", "requires"), updated)
+        self.change(("build-system", "build-backend"), backend)
         path = (*_POETRY, "include")
         plain = [item for item in self.file.value(*path) or () if isinstance(item, str)]
         if plain and any(_POETRY_1.match(text) for text in requires):
@@ -327,7 +315,7 @@ class _Poetry(DependencyTables):
                 sources.append({**requirement.source, **marker})
         if sources:
             value = sources if len(sources) > 1 else sources[0]
-            self.values[*SOURCES, name] = TomlLine(value=value)
+            self.values["tool", "uv", "sources", name] = TomlLine(value=value)
 
     def _read_extras(self, optional: Mapping[str, tuple[Requirement, ...]]) -> None:
         path, known = (*_POETRY, "extras"), dict(optional)

@@ -28,7 +28,7 @@ from uvflow.migrate.formats.setup_script import (
     pairs_of,
     read_options,
 )
-from uvflow.migrate.formats.tool_tables import BUILD_BACKEND, BUILD_REQUIRES, Collector
+from uvflow.migrate.formats.tool_tables import SCRIPT_TABLES, Collector
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import NAME, Bucket, ImportedRequirements, Read, Requirement
 from uvflow.migrate.toml_lines import Keys, TomlLine
@@ -57,7 +57,6 @@ _FIELDS = {
     ("dependencies",): ("install_requires",),
     ("optional-dependencies",): ("extras_require",),
 }
-_TABLES = {"console_scripts": ("scripts",), "gui_scripts": ("gui-scripts",)}
 
 # Arguments without an equivalent, and what to do instead.
 _ACTIONS = {
@@ -173,7 +172,7 @@ class _Metadata(Collector):
     def _read_entry_points(self, option: Option, groups: Values) -> None:
         found: dict[Keys, str] = {}
         for group, entries in groups.items():
-            table = _TABLES.get(str(group), ("entry-points", str(group)))
+            table = SCRIPT_TABLES.get(str(group), ("entry-points", str(group)))
             for entry in items_of(entries):
                 name, _, reference = _line(entry).partition("=")
                 found["project", *table, name.strip()] = reference.strip()
@@ -242,8 +241,8 @@ class _Metadata(Collector):
         backend = "setuptools.build_meta"
         if any(option.value is COMPUTED for option in self.options.values()):
             backend += ":__legacy__"  # setup.py may import what is beside it
-        self.values[BUILD_REQUIRES] = TomlLine(value=requires)
-        self.values[BUILD_BACKEND] = TomlLine(value=backend)
+        self.values["build-system", "requires"] = TomlLine(value=requires)
+        self.values["build-system", "build-backend"] = TomlLine(value=backend)
 
     def _report_computed(self) -> None:
         if "pbr" in self.options or "name" in self.dynamic:
