@@ -174,7 +174,7 @@ sort_pipfile = true
     plan = planned(tree({"Pipfile": pipfile}))
     assert plan.values["tool"]["uv"] == {"prerelease": "allow", "exclude-newer": "30 days"}
     assert messages(plan) == [
-        "warning Pipfile:5: versions that are younger than this move, also where they were locked"
+        "warning Pipfile:5: versions that are younger than this move, also locked ones"
     ]
     assert plan.imported.files[0].buckets == {"imported": 1, "settings": 2, "already_default": 1}
 

@@ -106,7 +106,7 @@ def test_the_keys_of_a_setup_cfg_are_arguments_with_their_lines() -> None:
     ]
     assert items_of(found["setup_requires"].value, ";") == ["a", "b"]
     assert found["extras_require"].value == {"Io": "attrs", "all": "attrs"}
-    assert sorted(found["extras_require"].lines) == [14, 15]
+    assert [origin.line for origin in found["extras_require"].origins] == [14, 15]
 
 
 @pytest.mark.parametrize(

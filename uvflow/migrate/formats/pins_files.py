@@ -18,6 +18,7 @@ from uvflow.migrate.toml_lines import TomlFile
 from uvflow.migrate.toml_text import lenient_values
 
 Package = Mapping[str, Any]
+Packages = Iterator[tuple[Origin, Package]]  # each with its place
 
 POETRY_LOCK, PIPFILE_LOCK = "poetry.lock", "Pipfile.lock"
 _TOOLS = {POETRY_LOCK: "poetry", PIPFILE_LOCK: "pipenv"}
@@ -97,10 +98,8 @@ def _warn_of_age(
         outcomes.warn("lock-older", message, Origin(path=path, line=1), hint)
 
 
-def _locked_packages(
-    path: str, data: bytes, outcomes: LineOutcomes
-) -> Iterator[tuple[Origin, Package]]:
-    """The packages of a lock file in TOML, each with its place."""
+def _locked_packages(path: str, data: bytes, outcomes: LineOutcomes) -> Packages:
+    """The packages of a lock file in TOML."""
     try:
         file = TomlFile.parse(path, data, _SHAPE)
     except UsageError as error:
@@ -110,15 +109,11 @@ def _locked_packages(
     lines = (n for n, line in enumerate(file.text.split("\n"), 1) if _HEADER.fullmatch(line))
     packages = file.values.get("packages", file.values.get("package", ()))
     for line, package in zip(lines, packages, strict=False):
-        yield (
-            Origin(path=path, line=line),
-            {"files": of_old.get(package.get("name"), ()), **package},
-        )
+        hashes = {"files": of_old.get(package.get("name"), ())}
+        yield Origin(path=path, line=line), {**hashes, **package}
 
 
-def _pipfile_packages(
-    path: str, data: bytes, outcomes: LineOutcomes
-) -> Iterator[tuple[Origin, Package]]:
+def _pipfile_packages(path: str, data: bytes, outcomes: LineOutcomes) -> Packages:
     """The packages with the keys of other lock files, without the markers, which may be wrong."""
     text, at = data.decode("utf-8", "replace"), 0
     try:

@@ -51,13 +51,7 @@ class Option(NamedTuple):
     """
 
     value: Any
-    path: str
-    lines: frozenset[int]
-
-    @property
-    def origins(self) -> tuple[Origin, ...]:
-        """Its lines, without blank ones and comments."""
-        return tuple(Origin(path=self.path, line=line) for line in sorted(self.lines))
+    origins: tuple[Origin, ...]
 
 
 Options = Mapping[str, Option]
@@ -88,15 +82,11 @@ def groups_of(value: Any) -> Mapping[str, Any]:
     """Groups of entry points, which setup.py may give as the text of an INI file."""
     if not isinstance(value, Text):
         return pairs_of(value)
-    groups: dict[str, list[Text]] = {}
-    for item in items_of(value):
-        if header := re.fullmatch(r"\[\s*(.+?)\s*\]", item):
-            groups[header[1]] = []
-        elif not groups:
-            raise ComputedError
-        else:
-            groups[[*groups][-1]].append(item)
-    return groups
+    before, *parts = re.split(r"(?m)^\s*\[\s*(.+?)\s*\]\s*$", value)  # headers, each with its lines
+    if before.strip():
+        raise ComputedError
+    groups = zip(parts[::2], parts[1::2], strict=True)
+    return {name: Text(lines, value.line) for name, lines in groups}
 
 
 def read_options(path: str, data: bytes) -> Options:
@@ -142,26 +132,30 @@ def _read_cfg(text: str) -> Options:
         value: Any = _cfg_value(parser.get(section, key), number)
         written = parser.get(section, key, raw=True).splitlines()
         numbers = {number, *(n for n, text in enumerate(written, number) if text.strip())}
+        origins = _origins(SETUP_CFG, numbers)
         if section in ("metadata", "options"):
             name = key.replace("-", "_").lower()
             name = _ALIASES.get(name, name)
         elif section in _SECTIONS:
             name = section.removeprefix("options.")
-            known = options.get(name, Option(value={}, path=SETUP_CFG, lines=frozenset()))
+            known = options.get(name, Option(value={}, origins=()))
             value = {**known.value, Text(key, number): value}
-            numbers |= known.lines
+            origins = (*known.origins, *origins)
         else:
             continue
-        options[name] = Option(value=value, path=SETUP_CFG, lines=frozenset(numbers))
+        options[name] = Option(value=value, origins=origins)
     return options
 
 
+def _origins(path: str, lines: Iterable[int]) -> tuple[Origin, ...]:
+    return tuple(Origin(path=path, line=line) for line in sorted({*lines}))
+
+
 def _cfg_value(value: str, line: int) -> Reference | Text:
-    directive = re.match(r"(file|attr):", value)
-    if directive is None:
+    kind, _, names = value.partition(":")
+    if kind not in ("file", "attr"):
         return Text(value, line)
-    names = (path.strip() for path in value[directive.end() :].split(","))
-    return Reference(kind=directive[1], names=tuple(names))
+    return Reference(kind=kind, names=tuple(name.strip() for name in names.split(",")))
 
 
 # setup.py: literals, and names that stand for one.
@@ -206,7 +200,7 @@ class _Script:
                     except ComputedError:
                         value = COMPUTED
                     lines = (getattr(each, "lineno", node.lineno) for each in ast.walk(node))
-                    option = Option(value=value, path=SETUP_PY, lines=frozenset(lines))
+                    option = Option(value=value, origins=_origins(SETUP_PY, lines))
                     known = found.setdefault(name, option)
                     if value != known.value:
                         found[name] = known._replace(value=COMPUTED)

@@ -141,7 +141,7 @@ class _Metadata(Collector):
             case "dependencies", value:
                 script = text_of(SETUP_PY, self.read_file) if value is COMPUTED else ""
                 self.left = tuple(_REQUIREMENTS_FILE.findall(script))
-                self.dependencies += self._requirements(option, value)
+                self.dependencies += self._read_list(option, value)
             case "optional-dependencies", _:
                 self._read_extras(option)
             case "scripts", groups:
@@ -162,7 +162,7 @@ class _Metadata(Collector):
         extras: dict[str, tuple[Requirement, ...]] = {"": ()}
         for key, value in pairs_of(option.value).items():
             name, _, marker = (part.strip() for part in key.partition(":"))
-            found = self._requirements(option, value, marker)
+            found = self._read_list(option, value, marker)
             if (name and not NAME.fullmatch(name)) or (not name and "dependencies" in self.dynamic):
                 raise ComputedError
             extras[name] = (*extras.get(name, ()), *found)
@@ -187,17 +187,15 @@ class _Metadata(Collector):
                 hint = "require them elsewhere"
                 self.outcomes.needs_action("entry-point", message, option.origins[0], hint)
 
-    def _requirements(
-        self, option: Option, value: Any, marker: str = ""
-    ) -> tuple[Requirement, ...]:
-        """A URL stays in the text: it is part of the metadata."""
+    def _read_list(self, option: Option, value: Any, marker: str = "") -> tuple[Requirement, ...]:
+        """The requirements of `value`; a URL stays in the text, which is metadata."""
         found = []
-        for text in items_of(value, ";" if option.path == SETUP_CFG else "\n"):
+        for text in items_of(value, ";" if option.origins[0].path == SETUP_CFG else "\n"):
             item, *comment = re.split(r"\s+#", text, maxsplit=1)
             if marker and ";" in item:
                 raise ComputedError
             line = Line(
-                origin=Origin(path=option.path, line=text.line),
+                origin=Origin(path=option.origins[0].path, line=text.line),
                 text=item,
                 requirement=f"{item} ; {marker}" if marker else item,
                 comment=as_comment(f"#{comment[0]}") if comment else "",
@@ -216,7 +214,7 @@ class _Metadata(Collector):
         if option is None:
             return
         try:
-            self.groups["test"] = self._requirements(option, option.value)
+            self.groups["test"] = self._read_list(option, option.value)
         except ComputedError:
             self._needs_action("tests_require", "`uv add --group test` adds what the tests need")
             return

@@ -214,9 +214,7 @@ class ToolTables(Collector):
                     text = text.replace(spelling, ".")
                 return self.requirement(text, item)
             case {"include-group": str() as group}:
-                return IncludeGroup(
-                    group=group, origin=item.origin, comment=item.comment, above=item.above
-                )
+                return IncludeGroup(group, item.origin, item.comment, item.above)
         message, hint = f"`{item.value}` is not a requirement", "see whether it is needed"
         self.outcomes.needs_action("not-imported", message, item.origin, hint)
         return None
@@ -358,7 +356,7 @@ class DependencyTables(ToolTables):
         name, extras = str(entry.key), keys.get("extras", [])
         if not (isinstance(extras, list) and all(type(extra) is str for extra in extras)):
             raise ValueError(f"extras = {extras}")
-        for key in keys.keys() - _KEYS_OF_DEPENDENCY:
+        for key in sorted(keys.keys() - _KEYS_OF_DEPENDENCY):
             message = f"`{key} = {keys[key]}` of {name} is not imported"
             hint = "see the settings of uv for what does the same"
             self.outcomes.needs_action("not-imported", message, entry.origin, hint)
