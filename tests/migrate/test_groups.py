@@ -449,7 +449,7 @@ def test_a15_every_bad_line_is_told_at_once(assembled: Assembled) -> None:
         ),
         (
             'requirements.txt:3: `"six==1.16.0"` is not a requirement',
-            "pip does not accept quotes here: `six==1.16.0`",
+            "correct the line, or skip it with `--keep-going`",
         ),
         (
             "requirements.txt:4: `idna>=3.*` is not a requirement",

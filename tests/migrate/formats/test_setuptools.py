@@ -173,8 +173,8 @@ CASES = {
         SMALL.format('test_suite="tests", tests_require=open("t.txt").readlines(), zip_safe=False'),
         {"dependencies": []},
         [
-            "action setup.py:2: `tests_require` is not imported",
             "action setup.py:2: `test_suite` is not imported",
+            "action setup.py:2: `tests_require` is not imported",
         ],
     ),
     "an_address_that_setuptools_refuses_in_project": (

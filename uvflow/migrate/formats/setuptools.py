@@ -58,10 +58,11 @@ _FIELDS = {
     ("optional-dependencies",): ("extras_require",),
 }
 
-# Arguments without an equivalent, and what to do instead.
+# What to do about arguments that are not imported; `tests_require` is if it is a literal.
 _ACTIONS = {
     "dependency_links": "give what is needed of them a source in [tool.uv.sources]",
     "test_suite": "`uvflow run` runs the tests",
+    "tests_require": "`uv add --group test` adds what the tests need",
 }
 
 _EMAIL = re.compile(r"[^@\s,<>]+@[^@\s,<>]+\.[^@\s,<>]+")  # setuptools takes no other in [project]
@@ -111,12 +112,15 @@ class _Metadata(Collector):
             else:
                 for option in given.values():
                     self.outcomes.record_bucket(Bucket.IMPORTED, *option.origins)
-        self._read_test_requirements()
         self._write_build_system()
         self._report_computed()
+        with contextlib.suppress(ComputedError):
+            self._read_test_requirements()
         for name, hint in _ACTIONS.items():
-            if name in self.options:
-                self._needs_action(name, hint)
+            if name in self.options and not (name == "tests_require" and "test" in self.groups):
+                origin = self.options[name].origins[0]
+                message = f"`{name}` is not imported"
+                self.outcomes.needs_action("not-imported", message, origin, hint)
         dynamic = [key for key in self.dynamic if key != "name"]
         if dynamic:
             self.values["project", "dynamic"] = TomlLine(value=dynamic)
@@ -213,11 +217,7 @@ class _Metadata(Collector):
         option = self.options.get("tests_require")
         if option is None:
             return
-        try:
-            self.groups["test"] = self._read_list(option, option.value)
-        except ComputedError:
-            self._needs_action("tests_require", "`uv add --group test` adds what the tests need")
-            return
+        self.groups["test"] = self._read_list(option, option.value)
         self.outcomes.record_bucket(Bucket.IMPORTED, *option.origins)
         message = "`tests_require` becomes the dependency group `test`"
         hint = "uv installs it on request: `uv run --group test`, or `default-groups` in [tool.uv]"
@@ -253,10 +253,6 @@ class _Metadata(Collector):
             message = f"uv builds the project to learn what stays there: {', '.join(computed)}"
             first = next(iter(self.options.values()))
             self.outcomes.warn("dynamic-metadata", message, first.origins[0])
-
-    def _needs_action(self, name: str, hint: str) -> None:
-        message, origin = f"`{name}` is not imported", self.options[name].origins[0]
-        self.outcomes.needs_action("not-imported", message, origin, hint)
 
 
 def _line(value: Any) -> str:

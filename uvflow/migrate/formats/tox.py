@@ -4,7 +4,6 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 
-from uvflow.errors import UsageError
 from uvflow.findings import Origin
 from uvflow.migrate.formats.pip.requirements_txt import as_file
 from uvflow.migrate.ledger import LineOutcomes
@@ -53,17 +52,14 @@ def with_environments(read_file: Read) -> Read:
         environment, data = _ENVIRONMENT.fullmatch(path), read_file(file_of(path))
         if environment is None:
             return data
-        try:
-            sections = _sections(environment["file"], data)
-        except UsageError as error:
-            raise OSError(0, f"{error.cause or error}") from error
-        return as_file(_environment(sections, environment["name"]))
+        return as_file(_environment(_sections(path, data), environment["name"]))
 
     return read
 
 
 def _sections(path: str, data: bytes) -> _Sections:
-    return _toml_sections(path, data) if path.endswith(".toml") else _ini_sections(data)
+    file = file_of(path)
+    return _toml_sections(file, data) if file.endswith(".toml") else _ini_sections(data)
 
 
 def _ini_sections(data: bytes) -> _Sections:
