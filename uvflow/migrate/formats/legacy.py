@@ -41,11 +41,9 @@ _SHAPE = {
         "uv": {"dev-dependencies": [str], "extra-index-url": [str], "index-url": str},
         "flit": {
             "metadata": {
-                "keywords": str,
-                "requires": [str],
+                **dict.fromkeys(("keywords", "requires-python"), str),
+                **{key: [str] for key in ("requires", "dev-requires")},
                 "requires-extra": {"*": [str]},
-                "dev-requires": [str],
-                "requires-python": str,
                 "urls": dict,
             },
             "scripts": dict,
@@ -66,7 +64,7 @@ _SAME = {
 
 
 def read_rye(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """What `[tool.rye]` of the pyproject.toml at `path` says, and the pins of its lock files."""
+    """`[tool.rye]` of the pyproject.toml at `path`, with the pins of Rye's lock files."""
     tables = ToolTables.parse("Rye", path, read_file, outcomes, _SHAPE)
     if tables.file.value(*_RYE, "dev-dependencies"):
         tables.groups["dev"] = tables.entries(*_RYE, "dev-dependencies", group="dev")
@@ -124,7 +122,7 @@ def read_pip_tools(path: str, read_file: Read, outcomes: LineOutcomes) -> Import
 
 
 def read_uv(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """Keys of an early uv: what uv adds to the group dev, and indexes, the default one last."""
+    """The keys of an early uv: `dev-dependencies`, and indexes, the default one last."""
     tables = ToolTables.parse("uv", path, read_file, outcomes, _SHAPE)
     dev, default, others = ((*_UV, key) for key in _OF_EARLY_UV)
     if tables.file.value(*dev) is not None:
@@ -137,9 +135,30 @@ def read_uv(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequi
 
 
 def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """What `[tool.flit.metadata]` of the pyproject.toml at `path` says; flit_core stays."""
+    """`[tool.flit.metadata]` of the pyproject.toml at `path`, for the same build backend."""
     tables = ToolTables.parse("flit", path, read_file, outcomes, _SHAPE)
     metadata = tables.file.value(*_METADATA)
+    _read_flit_metadata(tables, metadata)
+    tables.move_each((*_FLIT, "scripts"), ("project", "scripts"))
+    for group in tables.file.value(*_FLIT, "entrypoints") or ():
+        place = SCRIPT_TABLES.get(group, ("entry-points", group))
+        tables.move_each((*_FLIT, "entrypoints", group), ("project", *place))
+    tables.dependencies = tables.requirements(*_METADATA, "requires", group="")
+    for extra in metadata.get("requires-extra", ()):
+        tables.extras[extra] = tables.requirements(*_METADATA, "requires-extra", extra)
+    if "dev-requires" in metadata:  # the extra dev, as flit has it
+        tables.extras["dev"] = tables.requirements(*_METADATA, "dev-requires")
+    tables.requires_python = tables.take(*_METADATA, "requires-python")
+    requires = tables.file.value("build-system", "requires") or ()
+    tables.change(("build-system", "requires"), [_flit_core(text) for text in requires])
+    if tables.file.value("build-system", "build-backend") == "flit.buildapi":
+        tables.change(("build-system", "build-backend"), "flit_core.buildapi")
+    for key in ("module", "sdist", "external-data"):
+        tables.record(Bucket.LEFT, *_FLIT, key)
+    return tables.imported(_FLIT)
+
+
+def _read_flit_metadata(tables: ToolTables, metadata: Mapping[str, Any]) -> None:
     tables.values["project", "dynamic"] = TomlLine(value=["version", "description"])
     for key, place in _SAME.items():
         tables.move_each((*_METADATA, key), ("project", *place))
@@ -150,36 +169,16 @@ def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedReq
     tables.move((*_METADATA, "license"), ("project", "license"), {"text": metadata.get("license")})
     if "license" in metadata:
         message = "of this, flit_core writes no `License` into a package: its classifiers say it"
-        origin = tables.file.origin(*_METADATA, "license")
-        outcomes.warn("metadata-differs", message, origin)
+        tables.warn("metadata-differs", message, (*_METADATA, "license"))
     for role in ("author", "maintainer"):
         keys = {"name": role, "email": f"{role}-email"}
-        person = {key: tables.take(*_METADATA, k) for key, k in keys.items() if k in metadata}
-        tables.values |= {("project", f"{role}s"): TomlLine(value=[person])} if person else {}
-    tables.move_each((*_FLIT, "scripts"), ("project", "scripts"))
-    for group in tables.file.value(*_FLIT, "entrypoints") or ():
-        place = SCRIPT_TABLES.get(group, ("entry-points", group))
-        tables.move_each((*_FLIT, "entrypoints", group), ("project", *place))
-    _read_flit_lists(tables, metadata)
-    if "requires-python" in metadata:
-        tables.requires_python = tables.take(*_METADATA, "requires-python")
-    requires = tables.file.value("build-system", "requires") or ()
-    tables.change(("build-system", "requires"), [_flit_core(text) for text in requires])
-    if tables.file.value("build-system", "build-backend") == "flit.buildapi":
-        tables.change(("build-system", "build-backend"), "flit_core.buildapi")
-    for key in (key for key in metadata if key.startswith("x-")):
-        tables.drop(*_METADATA, key)  # flit takes no such table beside [project]
-    for key in ("module", "sdist", "external-data"):
-        tables.record(Bucket.LEFT, *_FLIT, key)
-    return tables.imported(_FLIT)
-
-
-def _read_flit_lists(tables: ToolTables, metadata: Mapping[str, Any]) -> None:
-    tables.dependencies = tables.requirements(*_METADATA, "requires", group="")
-    for extra in metadata.get("requires-extra", ()):
-        tables.extras[extra] = tables.requirements(*_METADATA, "requires-extra", extra)
-    if "dev-requires" in metadata:  # the extra dev, as flit has it
-        tables.extras["dev"] = tables.requirements(*_METADATA, "dev-requires")
+        person = {name: tables.take(*_METADATA, key) for name, key in keys.items()}
+        person = {name: value for name, value in person.items() if value is not None}
+        if person:
+            tables.values["project", f"{role}s"] = TomlLine(value=[person])
+    for key in metadata:
+        if key.startswith("x-"):  # flit refuses the table beside [project]
+            tables.drop(*_METADATA, key)
 
 
 def _flit_core(text: str) -> str:

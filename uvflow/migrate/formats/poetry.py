@@ -1,7 +1,7 @@
 """Poetry: `[tool.poetry]` of pyproject.toml, with poetry.lock and poetry.toml beside it. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from packaging.requirements import Requirement as Pep508
@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 from uvflow.migrate.formats.local_project import read_if_there
 from uvflow.migrate.formats.markers import python_marker
-from uvflow.migrate.formats.pins_files import POETRY_LOCK, locked_versions, read_lock
+from uvflow.migrate.formats.pins_files import POETRY_LOCK, read_lock
 from uvflow.migrate.formats.tool_tables import DependencyTables, ToolTables
 from uvflow.migrate.formats.versions import read_python
 from uvflow.migrate.indexes import PYPI, Index
@@ -263,9 +263,6 @@ class _Poetry(DependencyTables):
                 self.outcomes.needs_action("not-in-project", message, entry.origin, hint)
         if texts is None:  # else Poetry does not read them either
             self._read_extras(optional)
-
-    def locked_versions(self, name: str) -> Iterable[str]:
-        return locked_versions(name, self.read_file)
 
     def _read_python(self, entry: TomlEntry) -> None:
         """The Pythons of the project, or only of its lock file beside those of [project]."""

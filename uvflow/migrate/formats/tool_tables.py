@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 from urllib.parse import quote
@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from uvflow.findings import Origin
 from uvflow.migrate.formats.markers import all_of, platform_marker, python_marker
+from uvflow.migrate.formats.pins_files import locked_versions
 from uvflow.migrate.formats.pip.direct_reference import as_path
 from uvflow.migrate.formats.pip.requirements_txt import Line
 from uvflow.migrate.formats.pip.sources import read_requirement
@@ -380,16 +381,11 @@ class DependencyTables(ToolTables):
             return requirement
         return requirement._replace(source=self._source(entry, keys, requirement))
 
-    def locked_versions(self, name: str) -> Iterable[str]:
-        """The locked versions of the package, by which a part of a union is chosen."""
-        del name
-        return ()
-
     def _specifier(self, entry: TomlEntry, keys: Mapping[str, Any]) -> str:
         version = str(keys.get("version", "*"))
         constraint = read_constraint(version)
         if constraint.dropped:
-            constraint = read_constraint(version, self.locked_versions(str(entry.key)))
+            constraint = read_constraint(version, locked_versions(str(entry.key), self.read_file))
             message = (
                 f"PEP 440 cannot say `{version}`: `{constraint.specifier}` is written, and"
                 f" `{'`, `'.join(constraint.dropped)}` is left out"

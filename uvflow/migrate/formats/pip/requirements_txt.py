@@ -1,7 +1,6 @@
-"""pip's requirements file format: bytes → logical lines, each with what it says and where.
+"""Requirements files: bytes → logical lines, as pip's own parser reads them. Pure.
 
-The format is what pip reads (pip docs, "Requirements File Format"), and pip's own parser defines
-it: how lines are joined, where a comment starts, what is an option. `${VAR}` stays as it is.
+See pip's documentation, "Requirements File Format". Variables (`${VAR}`) are not expanded.
 """
 
 import codecs
@@ -23,12 +22,9 @@ _MAX_WORDS = 20_000  # words of a line; a release has some hundred hashes at mos
 
 # pip: a comment starts at a `#` that begins the line or follows white space.
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
-
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-
 # The annotation that pip-compile and uv write below a pin, in one line or several.
 _ANNOTATION = re.compile(r"\s{3,}#")
-
 # PEP 263, as pip reads it: in the first two lines, in a comment.
 _COOKIE = re.compile(rb"#.*?coding[:=]\s*([-\w.]+)")
 
@@ -46,11 +42,10 @@ _REQUIREMENT_OPTIONS = ("--hash", "--global-option", "--config-settings")
 class Line:
     """A logical line: one requirement (with options of its own), or options of the file.
 
-    `requirement` is what stands before the options, or the value of `-e`. `options` are pairs of
-    the option's long name and its value, in the order they are written; those that have an effect
-    in pip where they stand are `effective`, and `overlooked` is the text of the others. `comment`
-    is the line-end comment; `above` are the comment lines since the last logical line. What may
-    hold credentials is not in `repr`, and comments have none: they go into other files.
+    `requirement` is the text before the options, or the value of `-e`. `options` are pairs of a
+    long name and a value; those that pip acts on in this line are `effective`, and `overlooked` is
+    the text of the others. `comment` is the line-end comment, `above` are the comment lines since
+    the last logical line. `repr` has no credentials, nor do comments: they go into other files.
     """
 
     origin: Origin
@@ -74,7 +69,7 @@ class Line:
 
 
 class RequirementsFile(NamedTuple):
-    """Its logical lines, the comments after the last one, or the problem for which it is unread."""
+    """The logical lines and the comments after the last one, or why they cannot be read."""
 
     lines: tuple[Line, ...] = ()
     tail: tuple[str, ...] = ()
@@ -82,7 +77,7 @@ class RequirementsFile(NamedTuple):
 
 
 def parse_requirements(data: bytes, path: str, encoding: str | None = None) -> RequirementsFile:
-    """Every logical line of `data`, the content of `path`; what cannot be read has a `problem`."""
+    """The logical lines of `data`, the content of the file at `path`."""
     marks = ((m, name) for m, name in _BYTE_ORDER_MARKS if data.startswith(m))
     mark, tried = next(marks, (b"", ""))
     cookies = (_COOKIE.match(line) for line in data.split(b"\n", 2)[:2])
@@ -127,10 +122,7 @@ def _parse_text(path: str, text: str) -> RequirementsFile:
 
 
 def _logical_lines(lines: list[str]) -> Iterator[tuple[int, str]]:
-    r"""Join lines that end in `\` with the next one, as pip does, its first number with it.
-
-    A comment line ends a continuation, even if it ends in `\` itself.
-    """
+    r"""Join lines that end in `\` with the next one, as pip does; a comment line ends this."""
     first, parts = 0, list[str]()
     for number, line in enumerate(lines, 1):
         is_comment = line.lstrip().startswith("#")
@@ -151,10 +143,7 @@ def as_file(lines: Mapping[int, str]) -> bytes:
 
 
 def as_comment(text: str) -> str:
-    """`text` as it may stand in a comment of another file: no credentials, no control characters.
-
-    TOML allows none but tabs in comments.
-    """
+    """A comment of a TOML file: without credentials, and of control characters only tabs."""
     return f"#{redacted(_CONTROL.sub('', text).removeprefix('#'))}"
 
 
