@@ -296,8 +296,8 @@ def test_a_commit_that_is_gone_is_told_by_its_name(tree: Tree) -> None:
         ("Pipfile", "[packages\n", "Pipfile is not valid TOML: "),
         ("Pipfile", '[packages]\na = {version = "*", markers = "x"}\n', "Pipfile:2: "),
         ("Pipfile", "requires = 1\n", "Pipfile: `requires` must be a table"),
-        ("Pipfile.lock", '{\n"default": \n', "Pipfile.lock:3: Pipenv did not write this: "),
-        ("Pipfile.lock", '{"default": []}', "Pipfile.lock:1: Pipenv did not write this: "),
+        ("Pipfile.lock", '{\n"default": \n', "Pipfile.lock:3: this is no Pipfile.lock: "),
+        ("Pipfile.lock", '{"default": []}', "Pipfile.lock:1: this is no Pipfile.lock: "),
     ],
 )
 def test_v15_what_cannot_be_read(tree: Tree, name: str, text: str, message: str) -> None:

@@ -21,7 +21,6 @@ _PIP_TOOLS = ("tool", "pip-tools")
 # What pip reads in a requirements file as well; of the rest uv needs only `pip-args`, if anything.
 _OF_PIP = ("constraint", "extra-index-url", "find-links", "index-url", "pre", "trusted-host")
 _UV = ("tool", "uv")
-_OF_EARLY_UV = ("dev-dependencies", "index-url", "extra-index-url")
 _FLIT = ("tool", "flit")
 _METADATA = (*_FLIT, "metadata")
 
@@ -86,11 +85,8 @@ def read_rye(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequ
     def read_lock(path: str) -> bytes:
         return re.sub(rb"(?m)^-e file:\.\s*$", b"", read_file(path))  # the project itself
 
-    locks = [
-        InputFile(path=lock, role=Role.PINS, of=path)
-        for lock in _RYE_LOCKS
-        if read_if_there(lock, read_file) is not None
-    ]
+    names = [lock for lock in _RYE_LOCKS if read_if_there(lock, read_file) is not None]
+    locks = [InputFile(path=name, role=Role.PINS, of=path) for name in names]
     reader = Reader(read_file=read_lock, options=outcomes.options)
     return tables.imported(_RYE).with_more(import_files(locks, reader))
 
@@ -124,14 +120,14 @@ def read_pip_tools(path: str, read_file: Read, outcomes: LineOutcomes) -> Import
 def read_uv(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
     """The keys of an early uv: `dev-dependencies`, and indexes, the default one last."""
     tables = ToolTables.parse("uv", path, read_file, outcomes, _SHAPE)
-    dev, default, others = ((*_UV, key) for key in _OF_EARLY_UV)
+    dev, default, extra = (*_UV, "dev-dependencies"), (*_UV, "index-url"), (*_UV, "extra-index-url")
     if tables.file.value(*dev) is not None:
         tables.groups["dev"] = tables.entries(*dev, group="dev")
-    for number, url in enumerate(tables.take(*others) or ()):
-        tables.read_source({"url": url}, (*others, number), is_default=False)
+    for number, url in enumerate(tables.take(*extra) or ()):
+        tables.read_source({"url": url}, (*extra, number), is_default=False)
     if url := tables.take(*default):
         tables.read_source({"name": "default", "url": url}, default, is_default=True)
-    return tables.imported(dev, default, others)
+    return tables.imported(dev, default, extra)
 
 
 def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:

@@ -125,8 +125,7 @@ def _pipfile_packages(path: str, data: bytes, outcomes: LineOutcomes) -> Package
         ]
     except (ValueError, TypeError, AttributeError) as error:
         origin = Origin(path=path, line=getattr(error, "lineno", 1))
-        message = f"Pipenv did not write this: {error}"
-        outcomes.refuse("file-unreadable", message, origin, _RESTORE)
+        outcomes.refuse("file-unreadable", f"this is no Pipfile.lock: {error}", origin, _RESTORE)
         return
     first: dict[str, tuple[str, Origin]] = {}
     for name, package in packages:

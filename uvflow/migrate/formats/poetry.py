@@ -213,10 +213,8 @@ class _Poetry(DependencyTables):
     def _exists(self, path: str) -> bool:
         try:
             self.read_file(path)
-        except FileNotFoundError:
-            return False
-        except OSError:  # a directory cannot be read
-            return True
+        except OSError as error:  # a directory exists, and cannot be read
+            return not isinstance(error, FileNotFoundError)
         return True
 
     def _update_build_system(self, requires: list[str]) -> None:
@@ -302,8 +300,7 @@ class _Poetry(DependencyTables):
             if "extra" in requirement.marker:
                 message = f"the source of {name} for an extra is not imported"
                 hint = "see `extra` and `conflicts` in uv's documentation of sources"
-                origin = requirement.origin
-                self.outcomes.needs_action("no-equivalent", message, origin, hint)
+                self.outcomes.needs_action("no-equivalent", message, requirement.origin, hint)
                 continue
             if Pep508(requirement.text).specifier:
                 self.constraints += (requirement,)

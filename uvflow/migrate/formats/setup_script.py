@@ -160,6 +160,8 @@ def _cfg_value(value: str, line: int) -> Reference | Text:
 
 # setup.py: literals, and names that stand for one.
 
+_NAMESPACES = {"globals", "locals", "vars"}
+
 
 class _Script:
     """Reads literals; a name counts if it is bound once, at the top level of the module.
@@ -180,8 +182,8 @@ class _Script:
             if isinstance(text, str)
         )
         bindings = identifiers - self._uses
-        if any(map(_binds_any_name, self._nodes)):
-            bindings.clear()
+        if self._uses.keys() & _NAMESPACES or "*" in identifiers or any(map(_is_exec, self._nodes)):
+            bindings.clear()  # they may bind any name
         self._values = {
             node.targets[0].id: node.value
             for node in module.body
@@ -245,15 +247,10 @@ class _Script:
         raise ComputedError
 
 
-def _binds_any_name(node: ast.AST) -> bool:
+def _is_exec(node: ast.AST) -> bool:
+    """Whether it is a call of exec() in the module's own namespace."""
     match node:
-        case (
-            ast.alias(name="*")
-            | ast.Name(id="globals" | "locals" | "vars")
-            | ast.Call(
-                func=ast.Name(id="exec"), args=[_]
-            )  # with a namespace of its own it does not
-        ):
+        case ast.Call(func=ast.Name(id="exec"), args=[_]):
             return True
     return False
 

@@ -1,7 +1,6 @@
 """setuptools: the metadata in setup.cfg and setup.py → [project]. Pure.
 
-Literal values move. What only running setup.py computes stays there and is declared `dynamic`, so
-that the same wheel is built before and after.
+What only running setup.py computes is declared `dynamic`, so that the same wheel is built.
 """
 
 import contextlib

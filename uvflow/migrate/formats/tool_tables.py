@@ -20,7 +20,6 @@ from uvflow.migrate.indexes import Index, index_credentials, is_pypi, named_inde
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import Entry
 from uvflow.migrate.model import (
-    SOURCES,
     Bucket,
     ImportedRequirements,
     IncludeGroup,
@@ -40,17 +39,14 @@ SCRIPT_TABLES = {"console_scripts": ("scripts",), "gui_scripts": ("gui-scripts",
 _NOT_IN_UV = {
     "exclude_packages": "no packages are excluded from an index",
     "include_packages": "the index is for what pyproject.toml itself requires of these",
-    "verify_ssl": "see `allow-insecure-host`",
-    "verify-ssl": "see `allow-insecure-host`",
+    **dict.fromkeys(("verify_ssl", "verify-ssl"), "see `allow-insecure-host`"),
 }
 _SHAPE = {
     "project": {"dependencies": [str], "dynamic": [str], "optional-dependencies": {"*": [str]}},
     "build-system": {"requires": [str]},
     "dependency-groups": {"*": list},
 }
-SOURCES_SHAPE = [
-    {"name": str, "url": str, "username": str, "password": str, "include_packages": [str]}
-]
+SOURCES_SHAPE = [{"name": str, "url": str, "include_packages": [str]}]
 _NAME = re.compile(r"[\w.-]+")
 _KEYS_OF_DEPENDENCY = {
     *("version", "extras", "python", "platform", "markers", "optional", "source", "develop"),
@@ -186,10 +182,7 @@ class ToolTables(Collector):
         return tuple(e for e in map(self.entry, self.items(*path, group=group)) if e)
 
     def items(self, *path: str, group: str | None = None) -> Iterator[TomlEntry]:
-        """Move the array or the table at `path`, with comments as in `entries`.
-
-        Those of its header go to the first item, which the Python of Poetry is not.
-        """
+        """Move the array or the table at `path`; the first item gets the comments of its header."""
         self.record(Bucket.IMPORTED, *path)
         if self.file.value(*path) is not None:
             self.moved.append(path)
@@ -200,7 +193,7 @@ class ToolTables(Collector):
             if header.path == place:
                 above += tuple(text for text in (*header.above, header.comment) if text)
         for entry in self.file.entries(*path):
-            if entry.key == "python":
+            if entry.key == "python":  # of Poetry, and no dependency
                 yield entry
                 continue
             yield replace(entry, above=(*above, *entry.above))
@@ -319,7 +312,7 @@ class ToolTables(Collector):
         )
         self.indexes.append(index)
         for package in filter(_NAME.fullmatch, included):  # the others are patterns
-            self.values[*SOURCES, package] = TomlLine(value={"index": index.name})
+            self.values["tool", "uv", "sources", package] = TomlLine(value={"index": index.name})
         return index
 
 

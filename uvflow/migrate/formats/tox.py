@@ -119,10 +119,7 @@ def _expanded(text: str) -> Iterator[str]:
 
 
 def _environment(sections: _Sections, name: str) -> Mapping[int, str]:
-    """The `deps` of an environment for pip, by line number; raises OSError without a sure answer.
-
-    Items of a TOML array that share a line take the free numbers after it.
-    """
+    """The `deps` of an environment for pip, by line number; raises OSError if unknown."""
     headers = ((header.partition("testenv:")[2], header) for header in sections)
     own = [sections[header] for names, header in headers if name in _expanded(names)]
     tox = sections.get("tox", {})
@@ -146,7 +143,7 @@ def _environment(sections: _Sections, name: str) -> Mapping[int, str]:
         if others is not None:
             waiting += reversed(others)
             continue
-        while number in lines:
+        while number in lines:  # items of a TOML array may share a line
             number += 1
         lines[number] = re.sub(r"\{(?:toxinidir|tox_root)\}/?", "./", line)
     return lines

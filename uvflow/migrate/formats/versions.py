@@ -130,10 +130,7 @@ def _range(clauses: Clauses) -> tuple[Version, Version | None]:
 
 
 def _hull(parts: list[Clauses]) -> Clauses:
-    """From the first part to the last, less the gaps; raises ValueError without an equivalent.
-
-    An exact version may be the last part, or all of them are.
-    """
+    """From the first part to the last, less the gaps; raises ValueError without an equivalent."""
     parts = sorted(dict.fromkeys(parts), key=_start)
     exact = [part for part in parts if _EXACT.fullmatch(",".join(part))]
     levels = {clause.count(".") for (clause,) in exact}
