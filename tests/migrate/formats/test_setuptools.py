@@ -226,17 +226,17 @@ def test_s06_a_syntax_error(tree: Tree) -> None:
     assert refusal(root).startswith("setup.py:2 cannot be read: Missing parentheses")
 
 
-def test_s07_arguments_that_only_a_run_tells(tree: Tree) -> None:
+def test_s07_arguments_that_are_computed(tree: Tree) -> None:
     root = tree({"setup.py": SETUP + "setup(name='a', **kw)\n"})
     assert refusal(root) == (
-        "setup.py:2 cannot be read: only a run tells which arguments `setup()` gets here"
+        "setup.py:2 cannot be read: the arguments of `setup()` are computed here"
     )
 
 
 @pytest.mark.parametrize("script", ["setup(name=name())", "setup(pbr=True)"])
-def test_a_name_or_metadata_that_only_a_run_tells(tree: Tree, script: str) -> None:
+def test_a_name_or_metadata_that_is_computed(tree: Tree, script: str) -> None:
     assert refusal(tree({"setup.py": SETUP + script})).startswith(
-        "setup.py:2: only a run of setup.py tells the "
+        "setup.py:2: setup.py computes the "
     )
 
 
@@ -370,8 +370,14 @@ setup(name="a", version=a.version(), description=a.__doc__, long_description=ope
             'pythons = ">=3.9"\nwords = ["w"]\npoints = {"console_scripts": ["a = a:version"]}\n',
             "README": "hi\n",
         },
+        {
+            "setup.py": SETUP
+            + 'setup(name="a", version="1.0", py_modules=["a"],'
+            + " entry_points='''\n[console_scripts]\ncli = a:main\n''')\n",
+            "a.py": "",
+        },
     ],
-    ids=["cfg", "small", "literals", "requirements", "computed"],
+    ids=["cfg", "small", "literals", "requirements", "computed", "ini"],
 )
 def test_s04_s13_the_wheel_is_the_same_before_and_after(
     tree: Tree, index: Path, files: dict[str, str]

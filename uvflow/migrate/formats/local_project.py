@@ -5,6 +5,8 @@ from uvflow.migrate.model import Read
 from uvflow.migrate.toml_text import lenient_values
 from uvflow.paths import MANIFEST
 
+_FILES = (MANIFEST, "setup.cfg", "setup.py")
+
 
 def is_installable(path: str, read_file: Read) -> bool:
     """Whether `path` is a file, or a directory with a project."""
@@ -15,9 +17,6 @@ def local_metadata(path: str, key: str, read_file: Read) -> str | None:
     """The name or the version of the project at `path`, None where it is not a literal."""
     found = (value_in(file, text, key) for file, text in _metadata(path, read_file).items())
     return next((value for value in found if isinstance(value, str) and value), None)
-
-
-_FILES = (MANIFEST, "setup.cfg", "setup.py")
 
 
 def _metadata(path: str, read_file: Read) -> dict[str, str]:

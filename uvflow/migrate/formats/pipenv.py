@@ -105,8 +105,8 @@ class _Pipfile(DependencyTables):
         for entry in self.items(table, group=group):
             value = entry.value if isinstance(entry.value, dict) else {"version": entry.value}
             if value.get("path") == ".":  # uv installs the project itself
-                for profile in ("dev", "prod") if not group else ("dev",):
-                    extras = dict.fromkeys(value.get("extras", ()), entry.origin)
+                extras = dict.fromkeys(value.get("extras", ()), entry.origin)
+                for profile in ("dev",) if group else ("dev", "prod"):
                     self.own_extras[profile] = self.own_extras.get(profile, {}) | extras
             if value.keys() & {"hg", "svn", "bzr"}:
                 message, hint = "uv does not install from it", "move the package to git"

@@ -16,12 +16,14 @@ SETUP_CFG, SETUP_PY = "setup.cfg", "setup.py"
 
 COMPUTED: Final = object()  # the value of what only running setup.py computes
 
+_NOT_PYTHON = (SyntaxError, TypeError, ValueError, RecursionError, MemoryError)  # of ast.parse
+
 
 class ComputedError(Exception):
     """A value is COMPUTED, or is written in a way that only setuptools reads."""
 
     def __init__(self, lineno: int | None = None) -> None:
-        super().__init__("only a run tells which arguments `setup()` gets here")
+        super().__init__("the arguments of `setup()` are computed here")
         self.lineno = lineno
 
 
@@ -52,9 +54,6 @@ class Option(NamedTuple):
 
     value: Any
     origins: tuple[Origin, ...]
-
-
-Options = Mapping[str, Option]
 
 
 def items_of(value: Any, separator: str = "\n") -> list[Text]:
@@ -89,7 +88,7 @@ def groups_of(value: Any) -> Mapping[str, Any]:
     return {name: Text(lines, value.line) for name, lines in groups}
 
 
-def read_options(path: str, data: bytes) -> Options:
+def read_options(path: str, data: bytes) -> Mapping[str, Option]:
     """The arguments in the file at `path`; raises UsageError where it cannot be parsed."""
     try:
         if path == SETUP_CFG:
@@ -104,18 +103,14 @@ def read_options(path: str, data: bytes) -> Options:
         raise UsageError(message, cause=str(error).partition(" (")[0], hint=hint) from error
 
 
-_NOT_PYTHON = (SyntaxError, TypeError, ValueError, RecursionError, MemoryError)
-
-
 # setup.cfg: its keys are the arguments of `setup()`, some by an old name, some in sections.
-
 _ALIASES = {"home_page": "url", "summary": "description", "classifier": "classifiers"}
 _SECTIONS = ("options.extras_require", "options.entry_points")
 _COMMENT = re.compile(r"^[ \t]*[#;].*", re.MULTILINE)
 _KEY = re.compile(r"\[(?P<section>[^\]]+)\]|\s*(?P<key>[^\s\[][^=:]*?)\s*[=:]")
 
 
-def _read_cfg(text: str) -> Options:
+def _read_cfg(text: str) -> Mapping[str, Option]:
     text = _COMMENT.sub("", text)  # an empty line: the parser forgets one with a comment
     parser = configparser.ConfigParser()
     parser.optionxform = lambda optionstr: optionstr  # type: ignore[method-assign]
@@ -159,7 +154,6 @@ def _cfg_value(value: str, line: int) -> Reference | Text:
 
 
 # setup.py: literals, and names that stand for one.
-
 _NAMESPACES = {"globals", "locals", "vars"}
 
 
@@ -191,7 +185,7 @@ class _Script:
             if len(node.targets) == 1 and bindings[node.targets[0].id] == 1
         }
 
-    def options(self) -> Options:
+    def options(self) -> Mapping[str, Option]:
         """The arguments of every call of `setup()`; one that differs among them is COMPUTED."""
         found: dict[str, Option] = {}
         for call in (node for node in self._nodes if isinstance(node, ast.Call)):

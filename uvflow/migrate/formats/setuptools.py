@@ -244,7 +244,7 @@ class _Metadata(Collector):
     def _report_computed(self) -> None:
         if "pbr" in self.options or "name" in self.dynamic:
             key, what = ("pbr", "metadata") if "pbr" in self.options else ("name", "name")
-            message = f"only a run of setup.py tells the {what}"
+            message = f"setup.py computes the {what}, and is not run"
             hint = f"write it out, or leave {SETUP_CFG} and {SETUP_PY} out with `--ignore`"
             self.outcomes.refuse("computed", message, self.options[key].origins[0], hint)
         computed = [key for key in self.dynamic if (*_DYNAMIC, key) not in self.values]

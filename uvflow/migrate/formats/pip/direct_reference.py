@@ -114,7 +114,7 @@ def is_valid(reference: DirectReference) -> bool:
 def requirement_at(
     reference: DirectReference, text: str, name: str, source: Mapping[str, Any]
 ) -> Requirement:
-    """The requirement with `source`; without a `name`, building `text` tells it."""
+    """The requirement with `source`; without a `name`, `text` has to be built to learn it."""
     line = reference.line
     in_url = (f"{a}:{reference.fragment[a]}" for a in _ALGORITHMS if a in reference.fragment)
     requirement = Requirement(

@@ -159,18 +159,18 @@ def _parse_line(text: str, origin: Origin, comment: str, above: tuple[str, ...])
         options, ignored = _parse_options(rest)
     except ValueError as error:
         return replace(line, problem=_bad_option(line, str(error)))
-    alone = [o for name in _ALONE for o in options if o[0] == name and not requirement][:1]
-    of_line = [o for o in options if (o[0] in _REQUIREMENT_OPTIONS) is bool(requirement)]
-    effective = tuple(alone or of_line)
+    effective = tuple(o for o in options if (o[0] in _REQUIREMENT_OPTIONS) is bool(requirement))
+    alone = next((option for name in _ALONE for option in effective if option[0] == name), None)
+    if alone:
+        effective = (alone,)
     unused = (Counter(options) - Counter(effective)).elements()
     overlooked = (*(f"{name} {value}".rstrip() for name, value in unused), " ".join(ignored))
-    line = replace(
-        line, options=options, effective=effective, overlooked=tuple(filter(None, overlooked))
-    )
+    overlooked = tuple(filter(None, overlooked))
+    line = replace(line, options=options, effective=effective, overlooked=overlooked)
     match alone:
-        case [("--editable", "")]:
+        case ("--editable", ""):
             return replace(line, problem=_bad_option(line, "`-e` names nothing"))
-        case [("--editable", location)]:
+        case ("--editable", location):
             return replace(line, requirement=location, is_editable=True)
     return line
 

@@ -35,7 +35,6 @@ _FEEDSTOCK = re.compile(
     r"/(?:feedstock_root|build_artifacts|conda-bld|croots?)/|/[^/]+_\d{9,}/work(?:/|$)",
     re.IGNORECASE,
 )
-
 _DISTRIBUTIONS = re.compile(r"(?:ubuntu|debian|deb|dfsg|build)", re.IGNORECASE)
 
 
