@@ -27,7 +27,7 @@ class LineOutcomes:
     `results` are of every line with a requirement, whichever list it is for.
     """
 
-    options: ImportOptions
+    options: ImportOptions = field(default_factory=ImportOptions)
     results: dict[Origin, LineResult] = field(default_factory=dict)
     buckets: dict[Origin, Bucket] = field(default_factory=dict)
     _findings: list[Finding] = field(default_factory=list)

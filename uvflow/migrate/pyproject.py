@@ -112,21 +112,13 @@ def decide(before: Values, imported: ImportedRequirements) -> PyprojectEdits:
         _decide_setting(before, (*UV, "sources", name), source, edits)
     for profile, extras in imported.own_extras.items():
         _decide_extras(before, profile, extras, imported, edits)
-    new = _new_indexes(value_at(before, (*UV, "index")) or (), imported)
+    existing = value_at(before, (*UV, "index")) or ()
+    urls = {str(i.get("url", "")).rstrip("/") for i in existing if isinstance(i, Mapping)}
+    by_url = {str(i["url"]).rstrip("/"): i for i in reversed(imported.indexes)}  # the first counts
+    new = [index for url, index in reversed(by_url.items()) if url not in urls]
     if new:
         edits.tables[*UV, "index"] = new
     return edits
-
-
-def _new_indexes(existing: Iterable[Any], imported: ImportedRequirements) -> list[Values]:
-    urls = {str(i.get("url", "")).rstrip("/") for i in existing if isinstance(i, Mapping)}
-    new = []
-    for index in imported.indexes:
-        url = str(index["url"]).rstrip("/")
-        if url not in urls:
-            new.append(index)
-            urls.add(url)
-    return new
 
 
 def read_by_build(before: Values) -> tuple[str, ...]:

@@ -13,14 +13,7 @@ from uvflow import findings
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import Entry, merge_entries
-from uvflow.migrate.model import (
-    Bucket,
-    ImportedRequirements,
-    ImportOptions,
-    Pin,
-    Requirement,
-    with_buckets,
-)
+from uvflow.migrate.model import Bucket, ImportedRequirements, Pin, Requirement, with_buckets
 from uvflow.migrate.pins import as_pin
 from uvflow.paths import MANIFEST
 
@@ -94,7 +87,7 @@ def _with_one_test_group(imported: ImportedRequirements) -> ImportedRequirements
     entries = imported.groups.get("test", ())
     if not _is_tests_require(entries):
         return imported
-    outcomes = LineOutcomes(options=ImportOptions())
+    outcomes = LineOutcomes()
     return replace(
         imported,
         groups={**imported.groups, "test": merge_entries(entries, outcomes)},

@@ -76,9 +76,9 @@ def test_t03_options_of_pip_tools(tree: Tree, name: str) -> None:
     assert plan.values["tool"].get("pip-tools", {}).keys() <= {"pip-args"}
     uv = plan.values["tool"]["uv"]
     assert [(one["url"], one.get("default")) for one in uv["index"]] == [
-        ("https://idx.acme.example/simple", True),
         ("https://a.example/simple", None),
         ("https://b.example/simple", None),
+        ("https://idx.acme.example/simple", True),
     ]
     assert uv["prerelease"] == "allow"
     assert uv["constraint-dependencies"] == ["six<2", "idna<3.5"]

@@ -48,7 +48,6 @@ _SYSTEM = re.compile(
     r"|yaml|zlib"
 )
 _CHANNELS = re.compile("anaconda|bioconda|conda-forge|defaults|main|nodefaults|nvidia|pytorch|r")
-
 _SPEC = re.compile(r"(?:(?P<channel>[^\s:/]+)[^\s:]*::)?(?P<name>[\w.-]+)\s*(?P<rest>.*)")
 _WITH_BUILD = re.compile(r"(?P<version>={0,2}\s*[^=<>!~,|\s]+)(?:=|\s+)(?P<build>[\w.*]+)")
 _CLAUSE = re.compile(r"(?P<operator>[<>=!~]{0,2})\s*(?P<version>[\w.!+]*)(?P<all>\.?\*)?")

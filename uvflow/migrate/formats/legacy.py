@@ -23,7 +23,6 @@ _OF_PIP = ("constraint", "extra-index-url", "find-links", "index-url", "pre", "t
 _UV = ("tool", "uv")
 _FLIT = ("tool", "flit")
 _METADATA = (*_FLIT, "metadata")
-
 # One that may be older than 3.2, the first that reads [project].
 _FLIT_CORE = re.compile(
     r"flit(?:[-_]core)?\b(?!.*[>~=]=\s*(?:3\.[2-9]|3\.\d\d|[4-9]))(?P<bounds>.*)"

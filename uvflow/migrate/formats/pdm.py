@@ -13,7 +13,6 @@ _READ_BY_BACKEND = (
     *("includes", "excludes", "source-includes", "package-dir", "editable-backend"),  # of old ones
 )
 _IGNORED = ("ignore_package_warnings", "options", "use_uv")
-
 _SHAPE = {
     "tool": {
         "pdm": {

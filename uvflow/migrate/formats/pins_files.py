@@ -69,7 +69,10 @@ def read_lock(
             message = f"{name} came from a place that only another package names"
             hint = "add it as a requirement of its own, with its source"
             outcomes.needs_action("pin-without-index", message, origin, hint)
-    _warn_of_age(path, declared, {_name(package) for _, package in packages}, outcomes)
+    if declared and packages:
+        _warn_of_age(
+            path, {r.name for r in declared.requirements if r.name} - {*versions}, outcomes
+        )
     report = outcomes.report(path, _TOOLS.get(path, path), (origin for origin, _ in packages))
     return ImportedRequirements(pins=tuple(pins.values()), files=(report,))
 
@@ -81,19 +84,10 @@ def locked_versions(name: str, read_file: Read) -> list[str]:
     return [version for version in map(_version, same) if version]
 
 
-def _warn_of_age(
-    path: str,
-    declared: ImportedRequirements | None,
-    locked: Collection[str],
-    outcomes: LineOutcomes,
-) -> None:
+def _warn_of_age(path: str, missing: Collection[str], outcomes: LineOutcomes) -> None:
     """Report requirements that the lock file lacks, since they were added after it was made."""
-    if declared is None or not locked:
-        return
-    names = dict.fromkeys(r.name for r in declared.requirements if r.name)
-    missing = [name for name in names if name not in locked]
     if missing:
-        message = f"this was made before what it does not have: {', '.join(missing)}"
+        message = f"this was made before what it does not have: {', '.join(sorted(missing))}"
         hint = "uv chooses the versions of these, and the others keep theirs"
         outcomes.warn("lock-older", message, Origin(path=path, line=1), hint)
 

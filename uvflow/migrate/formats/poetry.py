@@ -53,7 +53,6 @@ _SHAPE = {
         },
     }
 }
-
 _EXCLUSIVE = re.compile(r"extra == '(?P<extra>[^']+)' and extra != '([^']+)'")
 _AUTHOR = re.compile(r"(?P<name>[^<>]+?)(?:\s*<(?P<email>[^<>\s]+@[^<>\s]+)>)?")
 

@@ -68,24 +68,17 @@ def items_of(value: Any, separator: str = "\n") -> list[Text]:
 
 
 def pairs_of(value: Any) -> dict[str, Any]:
-    """A dict, or the `key = value` lines of a text; raises ComputedError."""
+    """A dict, the lines `key = value` of a text, or its `[sections]`; raises ComputedError."""
+    if isinstance(value, Text) and value.lstrip().startswith("["):
+        _, *parts = re.split(r"(?m)^\s*\[\s*(.+?)\s*\]\s*$", value)
+        sections = zip(parts[::2], parts[1::2], strict=True)
+        return {name: Text(lines, value.line) for name, lines in sections}
     if isinstance(value, Text):
         pairs = ((item.partition("="), item.line) for item in items_of(value, ","))
         return {key.strip(): Text(text.strip(), line) for (key, _, text), line in pairs}
     if not isinstance(value, dict):
         raise ComputedError
     return value
-
-
-def groups_of(value: Any) -> Mapping[str, Any]:
-    """Groups of entry points, which setup.py may give as the text of an INI file."""
-    if not isinstance(value, Text):
-        return pairs_of(value)
-    before, *parts = re.split(r"(?m)^\s*\[\s*(.+?)\s*\]\s*$", value)  # headers, each with its lines
-    if before.strip():
-        raise ComputedError
-    groups = zip(parts[::2], parts[1::2], strict=True)
-    return {name: Text(lines, value.line) for name, lines in groups}
 
 
 def read_options(path: str, data: bytes) -> Mapping[str, Option]:

@@ -22,7 +22,6 @@ from uvflow.migrate.formats.setup_script import (
     Option,
     Reference,
     Text,
-    groups_of,
     items_of,
     pairs_of,
     read_options,
@@ -148,7 +147,7 @@ class _Metadata(Collector):
             case "optional-dependencies", _:
                 self._read_extras(option)
             case "scripts", groups:
-                self._read_entry_points(option, groups_of(groups))
+                self._read_entry_points(option, pairs_of(groups))
             case _:
                 values = {name: one.value for name, one in given.items()}
                 for path, value in _project_values(key, values).items():

@@ -17,7 +17,6 @@ _Sections = Mapping[str, Mapping[str, _Lines]]
 _ENVIRONMENT = re.compile(r"(?P<file>(?:.*/)?tox\.(?:ini|toml)):(?P<name>[^/]+)")
 _REFERENCE = re.compile(r"\{\[([^\]]+)\](\w+)\}")
 _IMPLICIT = re.compile(r"(?:py(?:thon)?)?\d*(?:\.\d+)?")  # environments that nobody has to list
-
 _MAX_NAMES = 200  # that one pattern stands for
 
 

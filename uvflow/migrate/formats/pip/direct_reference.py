@@ -18,7 +18,6 @@ from uvflow.migrate.model import LineResult, Requirement, needs_action
 
 _URL = re.compile(r"(?:https?|ftp|file):", re.IGNORECASE)
 FILE_URL = re.compile(r"file:(?://(?:localhost)?(?=/))?", re.IGNORECASE)  # RFC 8089
-
 # pip's archive extensions (pip._internal.utils.filetypes).
 ARCHIVE = re.compile(
     r"\.(?:whl|zip|tar|tgz|tbz|txz|tlz|tar\.(?:gz|bz2|xz|lz|lzma))$", re.IGNORECASE
