@@ -134,6 +134,8 @@ def _read(plan: Plan, options: InitOptions) -> ImportedRequirements:
             return not (is_outside(path) or is_inside(root / tox.file_of(path), root))
         return False
 
+    given = replace(given, leads_out=leads_out)
+
     @functools.cache
     def count_lines(path: str) -> int | None:
         # What leads out is not read, but refused where it is to be imported.
@@ -151,7 +153,7 @@ def _read(plan: Plan, options: InitOptions) -> ImportedRequirements:
     inputs = discover.input_files(names, given, count_lines)
     if "project" in plan.values and not given.from_files:
         inputs = evidence.with_compiled(inputs, read)
-    reader = Reader(read_file=read, leads_out=leads_out, options=given)
+    reader = Reader(read_file=read, options=given)
     formats = discover.formats_in(names, plan.values, given, read)
     sources = [_source(each, read_inside, given) for each in formats if each.reader]
     imported = truth.settle(

@@ -1,5 +1,7 @@
 """The cases C01 to C09 of conda environments: whole files in, whole files out."""
 
+from pathlib import Path
+
 import pytest
 from plans import messages, planned
 from rig import Tree
@@ -226,3 +228,16 @@ def test_an_environment_of_another_name_is_no_empty_project(tree: Tree, name: st
 def test_a_patch_release_of_python_is_not_asked_for(tree: Tree) -> None:
     plan = planned(tree({"environment.yml": "dependencies:\n  - python=3.11.4\n  - six\n"}))
     assert plan.values["project"]["requires-python"] == "==3.11.*"
+
+
+def test_a_link_that_leads_out_of_the_project_is_not_read(tree: Tree, tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("idna==3.7\n")
+    root = tree({"environment.yml": "dependencies:\n- pip:\n  - -r sub/in.txt\n", "sub/a": ""})
+    (root / "sub" / "in.txt").symlink_to(tmp_path / "secret.txt")
+    with pytest.raises(UvflowError) as caught:
+        planned(root)
+    assert str(caught.value) == (
+        "environment.yml:3: sub/in.txt leads out of the project by a link, and is not read"
+    )
+    plan = planned(root, allow_outside=True)
+    assert plan.values["project"]["dependencies"] == ["idna==3.7"]

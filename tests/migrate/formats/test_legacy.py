@@ -59,12 +59,16 @@ pre = true
 generate-hashes = true
 find-links = []
 pip-args = "--retries 10"
+
+[tool.pip-tools.compile]
+constraint = ["d.txt"]
+allow-unsafe = true
 """
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", ".pip-tools.toml"])
 def test_t03_options_of_pip_tools(tree: Tree, name: str) -> None:
-    files = {"pyproject.toml": PROJECT, "c.txt": "six<2\nidna<3.5\n"}
+    files = {"pyproject.toml": PROJECT, "c.txt": "six<2\n", "d.txt": "idna<3.5\n"}
     files[name] = f"{PROJECT}\n{PIP_TOOLS}" if name == "pyproject.toml" else PIP_TOOLS
     # What pip-compile wrote repeats the indexes.
     files["requirements.txt"] = (
@@ -85,9 +89,9 @@ def test_t03_options_of_pip_tools(tree: Tree, name: str) -> None:
     assert [f"{pin.name}=={pin.version}" for pin in plan.imported.pins] == ["six==1.16.0"]
     (report,) = (file for file in plan.imported.files if file.format == "pip-tools")
     assert report.buckets == {
-        "imported": 1,
+        "imported": 2,
         "settings": 2,
-        "already_default": 2,
+        "already_default": 3,
         "needs_action": 2,
     }
     start = 7 if name == "pyproject.toml" else 1

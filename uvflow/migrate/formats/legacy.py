@@ -94,15 +94,16 @@ def read_pip_tools(path: str, read_file: Read, outcomes: LineOutcomes) -> Import
     """`[tool.pip-tools]` of the file at `path`, by a requirements file with the same options."""
     tables = ToolTables.parse("pip-tools", path, read_file, outcomes, {})
     lines = defaultdict[int, list[str]](list)  # items of an array may share a line
-    for entry in tables.file.entries(*_PIP_TOOLS):
-        option, where = str(entry.key).replace("_", "-"), (*_PIP_TOOLS, str(entry.key))
-        if option in _OF_PIP and entry.value:
-            tables.moved.append(where)
-            for item in tables.file.entries(*where) or (entry,):
-                value = "" if item.value is True else f" {item.value}"
-                lines[item.origin.line].append(f"--{option}{value}")
-        elif option != "pip-args":
-            tables.drop(*where)
+    for table in (_PIP_TOOLS, (*_PIP_TOOLS, "compile"), (*_PIP_TOOLS, "sync")):
+        for entry in tables.file.entries(*table):
+            option, where = str(entry.key).replace("_", "-"), (*table, str(entry.key))
+            if option in _OF_PIP and entry.value:
+                tables.moved.append(where)
+                for item in tables.file.entries(*where) or (entry,):
+                    value = "" if item.value is True else f" {item.value}"
+                    lines[item.origin.line].append(f"--{option}{value}")
+            elif option != "pip-args" and not isinstance(entry.value, dict):
+                tables.drop(*where)
     data = as_file({number: " ".join(texts) for number, texts in lines.items()})
 
     def read_options(other: str) -> bytes:
