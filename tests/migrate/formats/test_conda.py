@@ -120,7 +120,7 @@ dependencies:
   - conda-forge::scipy=1.11=py311_0
   - mystery-pkg=1
   - ours::toml
-  - six>=1.2
+  - six[version='>=1.2']
   - pip:
     - --extra-index-url https://u:hunter2@idx.example/simple
 variables:
@@ -195,15 +195,26 @@ def test_c09_beside_requirements_it_stays_for_conda(tree: Tree, package: str, me
     assert plan.imported.files[-1].buckets == {"left": 4}
 
 
-def test_keys_in_brackets_need_action(tree: Tree) -> None:
-    text = "dependencies:\n  - six[version='>=1.15,<2',channel=conda-forge]\n  - idna\n"
+def test_the_keys_of_a_package_in_brackets(tree: Tree) -> None:
+    text = """\
+dependencies:
+  - six[version='>=1.15,<2',channel=conda-forge/linux-64]
+  - idna[version=3.7, build="py312_0"]
+  - numpy=1.26[version="1.25.*"]
+"""
     plan = planned(tree({"environment.yml": text}))
+    assert plan.values["project"]["dependencies"] == ["six>=1.15,<2", "idna==3.7", "numpy==1.25.*"]
+    assert messages(plan) == ["warning environment.yml:3: the build py312_0 of idna is left out"]
+
+
+@pytest.mark.parametrize(
+    "spec", ["six[all]", "six[url=https://h.example/six.conda]", "six[version=1", "six[version=[1]]"]
+)
+def test_other_brackets_behind_a_package_need_action(tree: Tree, spec: str) -> None:
+    plan = planned(tree({"environment.yml": f"dependencies:\n  - idna\n  - {spec}\n"}))
     assert plan.values["project"]["dependencies"] == ["idna"]
     assert messages(plan) == [
-        (
-            "action environment.yml:2: `six[version='>=1.15,<2',channel=conda-forge]` is not a"
-            " package with its versions"
-        )
+        f"action environment.yml:3: `{spec}` is not a package with its versions"
     ]
 
 

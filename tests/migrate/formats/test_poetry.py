@@ -754,14 +754,25 @@ def test_q18_what_a_lock_file_does_not_have_is_named(tree: Tree) -> None:
     assert [pin.name for pin in plan.imported.pins] == ["six"]
 
 
-def test_what_poetry_toml_builds_itself_needs_action(tree: Tree) -> None:
-    settings = '[installer]\nno-binary = ["six"]\nonly-binary = ":all:"\nmax-workers = 3\n'
-    plan = planned(tree({"pyproject.toml": HEAD + PYTHON, "poetry.toml": settings}))
-    assert uv_settings(plan) == {"package": False}
-    assert messages(plan) == [
-        "action poetry.toml:2: `no-binary` is not imported",
-        "action poetry.toml:3: `only-binary` is not imported",
-    ]
+@pytest.mark.parametrize(
+    ("installer", "settings"),
+    [
+        (
+            'no-binary = ["six"]\nonly-binary = ":all:"\nmax-workers = 3',
+            {"no-binary-package": ["six"], "no-build": True},
+        ),
+        ('only-binary = "six, idna"', {"no-build-package": ["six", "idna"]}),
+        ("no-binary = true\nonly-binary = false", {"no-binary": True}),
+        ('no-binary = ":none:"', {}),
+    ],
+)
+def test_q19_what_poetry_toml_builds_itself(
+    tree: Tree, installer: str, settings: dict[str, Any]
+) -> None:
+    text = f"[installer]\n{installer}\n"
+    plan = planned(tree({"pyproject.toml": HEAD + PYTHON, "poetry.toml": text}))
+    assert uv_settings(plan) == {"package": False, **settings}
+    assert messages(plan) == []
 
 
 def test_x05_a_uv_lock_counts_before_other_lock_files(tree: Tree) -> None:

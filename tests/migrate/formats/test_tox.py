@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from plans import messages, planned, refusal
@@ -78,16 +79,39 @@ def test_t05_an_environment_of_tox_becomes_a_group(tree: Tree) -> None:
     assert "sphinx" not in left
 
 
-def test_t05_a_line_for_a_factor_needs_action(tree: Tree) -> None:
-    tox = "[testenv:py{310,311}-a]\ndeps =\n  pytest\n  py310: toml  # until 3.11\n  lint: ruff\n"
-    added, noticed = group_of(tree, tox, "py310-a")
+def test_t05_a_factor_of_a_python_becomes_a_marker(tree: Tree) -> None:
+    added, _ = group_of(tree, TOX, "py310-django4")
+    assert added == dedent("""
+        [dependency-groups]
+        it = [
+            "pytest",
+            "coverage",
+            # what a factor is for
+            "toml ; python_version == '3.9' or python_version == '3.10'", # until 3.11
+            "idna ; sys_platform == 'linux' and python_version == '3.10'",
+            "requests", # by both
+        ]
+        """)
+
+
+def test_t05_an_option_is_followed_where_another_factor_is_met(tree: Tree) -> None:
+    tox = "[testenv:lint]\ndeps =\n  lint: -r dev.txt\n  !lint: -r more.txt\n"
+    added, noticed = group_of(tree, tox, "lint")
+    assert added == '\n[dependency-groups]\nit = [\n    "coverage",\n]\n'
+    assert noticed == []
+
+
+def test_t05_a_condition_that_is_no_marker_needs_action(tree: Tree) -> None:
+    tox = "[testenv:py{310,311}]\ndeps =\n  py310: -r more.txt\n  py311: idna; python == '2'\n"
+    added, noticed = group_of(tree, tox, "py310")
     assert added == (
-        '\n[dependency-groups]\nit = [\n    "pytest",\n'
-        "    # py310: toml\n    # until 3.11\n    # lint: ruff\n]\n"
+        "\n[dependency-groups]\nit = [\n    # py310: -r more.txt\n"
+        "    # py311: idna; python == '2'\n]\n"
     )
     assert noticed == [
-        "action tox.ini:py310-a:4: `py310: toml`: only tox knows what this is",
-        "action tox.ini:py310-a:5: `lint: ruff`: only tox knows what this is",
+        "action tox.ini:py310:3: pip ignores `--requirement more.txt` here",
+        "action tox.ini:py310:3: `py310: -r more.txt`: only tox knows what this is",
+        "action tox.ini:py310:4: `py311: idna; python == '2'`: only tox knows what this is",
     ]
 
 

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from uvflow.errors import UsageError
 from uvflow.findings import Origin
@@ -48,7 +48,14 @@ _SYSTEM = re.compile(
     r"|yaml|zlib"
 )
 _CHANNELS = re.compile("anaconda|bioconda|conda-forge|defaults|main|nodefaults|nvidia|pytorch|r")
-_SPEC = re.compile(r"(?:(?P<channel>[^\s:/]+)[^\s:]*::)?(?P<name>[\w.-]+)\s*(?P<rest>.*)")
+_SPEC = re.compile(
+    r"(?:(?P<channel>[^\s:/]+)[^\s:]*::)?(?P<name>[\w.-]+)\s*(?P<versions>[^\[]*)"
+    r"(?:\[(?P<keys>.*)\])?"
+)
+_KEY = re.compile(
+    r"""\s*(?P<key>version|build|channel)\s*=\s*"""
+    r"""(?P<quote>['"]?)(?P<value>[^'"]*?)(?P=quote)\s*(?:,|$)"""
+)
 _WITH_BUILD = re.compile(r"(?P<version>={0,2}\s*[^=<>!~,|\s]+)(?:=|\s+)(?P<build>[\w.*]+)")
 _CLAUSE = re.compile(r"(?P<operator>[<>=!~]{0,2})\s*(?P<version>[\w.!+]*)(?P<all>\.?\*)?")
 _CUDA = re.compile(r"(?:cuda|^=*)(?P<major>\d+)\.(?P<minor>\d+)")
@@ -158,18 +165,15 @@ class _Reader:
         self.requirements[start.line + 1] = text
 
     def _read_spec(self, node: Any, header: int) -> None:
-        spec, line = _SPEC.fullmatch(node.value.strip()), node.start_mark.line
-        build = spec and _WITH_BUILD.fullmatch(spec["rest"])
+        line = node.start_mark.line
         try:
-            if spec is None:
-                raise ValueError(node.value)  # noqa: TRY301  as a version that is none
-            versions = f"=={build['version'].lstrip('= ')}" if build else spec["rest"]
-            constraint = read_constraint(_as_pep440(versions))
+            spec = _parse_spec(node.value.strip())
+            constraint = read_constraint(_as_pep440(spec.versions))
         except ValueError:
             message = f"`{node.value}` is not a package with its versions"
             self._needs_action(message, line, "write it as `name=version`")
             return
-        name, channel = spec["name"].lower(), spec["channel"] or "defaults"
+        name = spec.name
         text = f"{_ON_PYPI.get(name, name)}{constraint.specifier}"
         if name == "python":
             # An export has a patch release, which nobody has chosen.
@@ -177,13 +181,13 @@ class _Reader:
             self.requires_python = minor or None
             self.outcomes.record_bucket(Bucket.IMPORTED, self._origin(line))
         elif name in ("pytorch-cuda", "cpuonly"):
-            self._write(node, f"--extra-index-url {_PYTORCH}{_pytorch_build(spec['rest'])}")
+            self._write(node, f"--extra-index-url {_PYTORCH}{_pytorch_build(spec.versions)}")
         elif name in ("pip", "setuptools", "wheel"):
             self.outcomes.record_bucket(Bucket.DEFAULT, self._origin(line))
-        elif _CHANNELS.fullmatch(channel) and (name in _ON_PYPI or _SAME.fullmatch(name)):
+        elif _CHANNELS.fullmatch(spec.channel) and (name in _ON_PYPI or _SAME.fullmatch(name)):
             self._write(node, text)
-            if build:
-                self._read_build(name, build["build"], header, line)
+            if spec.build:
+                self._read_build(name, spec.build, header, line)
         elif _SYSTEM.fullmatch(name):
             message = f"`{name}` is not Python: uv installs no system libraries"
             self._needs_action(message, line, "keep conda, apt or pixi for it")
@@ -201,6 +205,38 @@ class _Reader:
             self.requirements[header + 1] = f"--extra-index-url {url}"
             message += f", except for {url}"
         self.outcomes.warn("build-dropped", message, self._origin(line))
+
+
+class _Spec(NamedTuple):
+    """A package with its versions as conda has them, and "" for any build."""
+
+    name: str
+    channel: str
+    versions: str
+    build: str
+
+
+def _parse_spec(text: str) -> _Spec:
+    """A spec such as `conda-forge::numpy=1.26.4=py312_0` or `numpy[version='>=1.2']`.
+
+    The keys in brackets count (conda's documentation, "Package match specifications"). Raises
+    ValueError for others than the version, the build and the channel.
+    """
+    match = _SPEC.fullmatch(text)
+    if match is None or _KEY.sub("", match["keys"] or ""):
+        raise ValueError(text)
+    keys = {key["key"]: key["value"] for key in _KEY.finditer(match["keys"] or "")}
+    versions, build = match["versions"].strip(), ""
+    with_build = _WITH_BUILD.fullmatch(versions)
+    if with_build:
+        versions, build = f"=={with_build['version'].lstrip('= ')}", with_build["build"]
+    channel, _, _ = keys.get("channel", match["channel"] or "defaults").partition("/")
+    return _Spec(
+        name=match["name"].lower(),
+        channel=channel,
+        versions=keys.get("version", versions),
+        build=keys.get("build", build),
+    )
 
 
 def _are_texts(node: Any) -> bool:

@@ -34,6 +34,8 @@ _MOVED: Mapping[str, Keys] = {
     "urls": ("urls",),
     "plugins": ("entry-points",),
 }
+# Keys of poetry.toml with those of uv: for all packages, and with `-package` for some.
+_BUILDS = {"no-binary": "no-binary", "only-binary": "no-build"}
 _READ_BY_BACKEND = ("packages", "include", "exclude", "build")
 
 _LISTS = {"dependencies": {"*": (str, dict, list)}, "include-groups": [str]}
@@ -76,11 +78,16 @@ def _read_settings(tables: ToolTables) -> None:
         message = "Poetry made no environment, and uv makes one in .venv"
         hint = "`UV_PROJECT_ENVIRONMENT` names another, also one that is there, as in an image"
         tables.needs_action(("virtualenvs", "create"), message, hint)
-    tables.record(Bucket.DEFAULT, "installer")
-    for key in ("no-binary", "only-binary"):
-        if tables.file.value("installer", key):
-            hint = "see `no-binary-package` and `no-build-package` of uv"
-            tables.needs_action(("installer", key), f"`{key}` is not imported", hint)
+    for key in tables.file.value("installer") or ():
+        if key not in _BUILDS:
+            tables.record(Bucket.DEFAULT, "installer", key)  # how Poetry installs
+    for key, setting in _BUILDS.items():
+        value = tables.take("installer", key)
+        names = value.split(",") if isinstance(value, str) else value
+        if names is True or (isinstance(names, list) and ":all:" in names):
+            tables.settings[setting] = True
+        elif names and names != [":none:"]:
+            tables.settings[f"{setting}-package"] = [str(name).strip() for name in names]
 
 
 class _Poetry(DependencyTables):

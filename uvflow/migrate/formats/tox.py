@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from uvflow.findings import Origin
+from uvflow.migrate.formats.markers import all_of
 from uvflow.migrate.formats.pip.requirements_txt import as_file
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket, ImportedRequirements, Read
@@ -16,6 +17,9 @@ _Sections = Mapping[str, Mapping[str, _Lines]]
 
 _ENVIRONMENT = re.compile(r"(?P<file>(?:.*/)?tox\.(?:ini|toml)):(?P<name>[^/]+)")
 _REFERENCE = re.compile(r"\{\[([^\]]+)\](\w+)\}")
+# tox's documentation, "Conditional settings": `py39,py310-!django4: requirement`.
+_CONDITION = re.compile(r"(?P<factors>[\w{}, .!-]+):\s+(?P<requirement>\S.*?)(?P<comment>\s#.*)?")
+_PYTHON = re.compile(r"py(\d)\.?(\d+)")
 _IMPLICIT = re.compile(r"(?:py(?:thon)?)?\d*(?:\.\d+)?")  # environments that nobody has to list
 _MAX_NAMES = 200  # that one pattern stands for
 
@@ -144,5 +148,42 @@ def _environment(sections: _Sections, name: str) -> Mapping[int, str]:
             continue
         while number in lines:  # items of a TOML array may share a line
             number += 1
-        lines[number] = re.sub(r"\{(?:toxinidir|tox_root)\}/?", "./", line)
+        line = re.sub(r"\{(?:toxinidir|tox_root)\}/?", "./", line)
+        lines[number] = _without_condition(line, name)
     return lines
+
+
+def _without_condition(line: str, environment: str) -> str:
+    """`line` with a marker for a condition on Python, "" where another one is not met."""
+    condition = _CONDITION.fullmatch(line)
+    if condition is None:
+        return line
+    requirement, comment = condition["requirement"], condition["comment"] or ""
+    alternatives = [_marker(each, environment) for each in _expanded(condition["factors"])]
+    markers = [marker for marker in alternatives if marker is not None]
+    if not markers:
+        return ""
+    if "" in markers:
+        return f"{requirement}{comment}"
+    if requirement.startswith("-"):
+        return line  # no marker for an option: the condition stays, which is no requirement
+    text, _, own = requirement.partition(";")
+    try:
+        marker = all_of(own.strip(), " or ".join(markers))
+    except ValueError:
+        return line  # and needs action
+    return f"{text.strip()} ; {marker}{comment}"
+
+
+def _marker(factors: str, environment: str) -> str | None:
+    """The marker of `py310-!django4`, "" for any Python, None where the environment has others."""
+    versions = []
+    for factor in factors.split("-"):
+        name = factor.removeprefix("!")
+        is_negated = name != factor
+        if python := _PYTHON.fullmatch(name):
+            operator = "!=" if is_negated else "=="
+            versions.append(f"python_version {operator} '{python[1]}.{python[2]}'")
+        elif (name in environment.split("-")) == is_negated:
+            return None
+    return " and ".join(versions)
