@@ -208,7 +208,8 @@ dependencies:
 
 
 @pytest.mark.parametrize(
-    "spec", ["six[all]", "six[url=https://h.example/six.conda]", "six[version=1", "six[version=[1]]"]
+    "spec",
+    ["six[all]", "six[url=https://h.example/six.conda]", "six[version=1", "six[version=[1]]"],
 )
 def test_other_brackets_behind_a_package_need_action(tree: Tree, spec: str) -> None:
     plan = planned(tree({"environment.yml": f"dependencies:\n  - idna\n  - {spec}\n"}))

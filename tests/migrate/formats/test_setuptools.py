@@ -402,6 +402,7 @@ def test_entry_points_as_the_text_of_an_ini_file(tree: Tree) -> None:
     text = """\
 from setuptools import setup
 setup(name="a", version="1", entry_points='''
+    # what is run
     [console_scripts]
     cli = a:main
     [my.plugins]

@@ -32,9 +32,12 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
     if read_if_there(_PDM_TOML, read_file) is None:
         return imported
     own = ToolTables.parse("PDM", _PDM_TOML, read_file, outcomes, {"pypi": dict})
+    pypi = own.file.value("pypi") or {}
+    if pypi.get("verify_ssl") is False:
+        message = "the certificate of this index was not verified"
+        own.needs_action(("pypi", "verify_ssl"), message, "see `allow-insecure-host` of uv")
     for key in own.file.values:
         own.drop(key)  # all that is no index configures PDM
-    pypi = own.file.value("pypi") or {}
     given = {"": {key: pypi[key] for key in ("url", "username", "password") if key in pypi}}
     given |= {name: table for name, table in pypi.items() if isinstance(table, dict)}
     own.indexes = list(tables.indexes)  # where both have one of a name, that of pyproject.toml

@@ -14,6 +14,8 @@ from uvflow.migrate.formats.pip.direct_reference import is_outside
 
 SETUP_CFG, SETUP_PY = "setup.cfg", "setup.py"
 
+_SECTION = re.compile(r"^\s*\[\s*(.+?)\s*\]\s*$", re.MULTILINE)
+
 COMPUTED: Final = object()  # the value of what only running setup.py computes
 
 _NOT_PYTHON = (SyntaxError, TypeError, ValueError, RecursionError, MemoryError)  # of ast.parse
@@ -69,8 +71,10 @@ def items_of(value: Any, separator: str = "\n") -> list[Text]:
 
 def pairs_of(value: Any) -> dict[str, Any]:
     """A dict, the lines `key = value` of a text, or its `[sections]`; raises ComputedError."""
-    if isinstance(value, Text) and value.lstrip().startswith("["):
-        _, *parts = re.split(r"(?m)^\s*\[\s*(.+?)\s*\]\s*$", value)
+    before, *parts = _SECTION.split(value) if isinstance(value, Text) else [""]
+    if parts:
+        if items_of(Text(before, value.line)):
+            raise ComputedError
         sections = zip(parts[::2], parts[1::2], strict=True)
         return {name: Text(lines, value.line) for name, lines in sections}
     if isinstance(value, Text):
@@ -148,18 +152,31 @@ def _cfg_value(value: str, line: int) -> Reference | Text:
 
 # setup.py: literals, and names that stand for one.
 _NAMESPACES = {"globals", "locals", "vars"}
+# Around a name, these read it: `for … in NAME`, `[*NAME]`, `{"key": NAME}`, `NAME + […]`.
+_READERS = ast.BinOp | ast.Dict | ast.For | ast.List | ast.Starred | ast.Tuple | ast.keyword
+_ASSIGNMENTS = ast.Assign | ast.AnnAssign | ast.AugAssign | ast.NamedExpr
 
 
 class _Script:
     """Reads literals; a name counts if it is bound once, at the top level of the module.
 
-    A list or a dict that is used more than once may be changed by the other use.
+    Any use of a list or a dict that does not only read it may change it.
     """
 
     def __init__(self, module: ast.Module) -> None:
         self._nodes = list(ast.walk(module))
         names = (node for node in self._nodes if isinstance(node, ast.Name))
-        self._uses = Counter(node.id for node in names if isinstance(node.ctx, ast.Load))
+        uses = Counter(node.id for node in names if isinstance(node.ctx, ast.Load))
+        readers = (node for node in self._nodes if isinstance(node, _READERS))
+        read = Counter(name for node in readers for name in _names(ast.iter_child_nodes(node)))
+        self._changes = uses - read
+        self._around: dict[str, set[str]] = {}  # names of what may have the value in it
+        for node in self._nodes:
+            if isinstance(node, _ASSIGNMENTS) and node.value:
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                for name in _names(ast.walk(node.value)):
+                    around = (getattr(target, "id", "") for target in targets)
+                    self._around.setdefault(name, set()).update(around)
         # An identifier is a field of the node that binds it: a name, an import, an argument, …
         identifiers = Counter(
             text
@@ -168,8 +185,8 @@ class _Script:
             for _, text in ast.iter_fields(node)
             if isinstance(text, str)
         )
-        bindings = identifiers - self._uses
-        if self._uses.keys() & _NAMESPACES or "*" in identifiers or any(map(_is_exec, self._nodes)):
+        bindings = identifiers - uses
+        if uses.keys() & _NAMESPACES or "*" in identifiers or any(map(_is_exec, self._nodes)):
             bindings.clear()  # they may bind any name
         self._values = {
             node.targets[0].id: node.value
@@ -205,7 +222,7 @@ class _Script:
     def _items(self, node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
         """The keys of a dict with their values."""
         match node:
-            case ast.Name(id=name) if name in self._values and self._uses[name] == 1:
+            case ast.Name(id=name) if self._is_constant(name):
                 yield from self._items(self._values[name])
             case ast.Call(func=ast.Name(id="dict"), args=[], keywords=keywords):
                 yield from self._arguments(keywords)
@@ -225,13 +242,25 @@ class _Script:
                 return {name: self._constant(value) for name, value in self._items(node)}
             case ast.Name(id=name) if name in self._values:
                 value = self._constant(self._values[name])
-                if self._uses[name] == 1 or isinstance(value, str):
+                if isinstance(value, str) or self._is_constant(name):
                     return value
             case ast.Call(func=ast.Name(id="find_packages" | "find_namespace_packages")):
                 return None
             case ast.Call() if path := _path_of_read(node):
                 return Reference(kind="file", names=(path,))
         raise ComputedError
+
+    def _is_constant(self, name: str) -> bool:
+        """Whether nothing changes the list or dict, nor the ones that it is in."""
+        around = self._around.get(name, ())
+        is_read = name in self._values and not self._changes[name]
+        return is_read and all(map(self._is_constant, around))
+
+
+def _names(nodes: Iterable[ast.AST]) -> list[str]:
+    """The names among `nodes` that are used, and not bound."""
+    names = (node for node in nodes if isinstance(node, ast.Name))
+    return [node.id for node in names if isinstance(node.ctx, ast.Load)]
 
 
 def _is_exec(node: ast.AST) -> bool:
