@@ -1,7 +1,7 @@
 """Rye, flit, keys of an early uv: the cases H07, H08, T06 and T07."""
 
 import pytest
-from plans import lines_in, messages, planned, wheel_by
+from plans import lines_in, messages, planned, refusal, wheel_by
 from rig import Tree
 
 from uvflow.migrate.formats.legacy import _flit_core
@@ -379,3 +379,20 @@ def test_flit_has_an_extra_and_scripts_of_other_names(tree: Tree) -> None:
     assert plan.values["project"]["optional-dependencies"]["dev"] == ["toml"]
     assert "metadata" not in plan.values["tool"]["flit"]
     assert messages(plan) == []
+
+
+def test_two_scripts_of_one_name_are_refused(tree: Tree) -> None:
+    text = f'{FLIT}\n[tool.flit.entrypoints.console_scripts]\ncli = "mod:other"\n'
+    assert refusal(tree({"pyproject.toml": text})) == (
+        "pyproject.toml:39: `project.scripts.cli` would be `mod:main` and `mod:other`"
+    )
+
+
+def test_a_key_of_flit_that_has_no_place_is_refused(tree: Tree) -> None:
+    root = tree({"pyproject.toml": FLIT.replace('maintainer = "C"', 'platform = "linux"')})
+    message = (
+        "pyproject.toml:10: `tool.flit.metadata.platform` cannot be imported, and flit_core builds"
+        " nothing from [tool.flit.metadata] beside [project]"
+    )
+    assert refusal(root) == message
+    assert f"action {message}" in messages(planned(root, keep_going=True))

@@ -388,7 +388,8 @@ use_venv = true
 
 def test_an_index_of_pdm_toml_that_is_not_verified_needs_action(tree: Tree) -> None:
     settings = '[pypi]\nurl = "https://mirror.example/simple"\nverify_ssl = false\n'
-    root = tree({"pyproject.toml": f"{HEAD}\n[tool.pdm]\n", "pdm.toml": settings})
+    text = f"{HEAD}\n[tool.pdm]\ndistribution = false\n"
+    root = tree({"pyproject.toml": text, "pdm.toml": settings})
     assert messages(planned(root)) == [
         "action pdm.toml:3: the certificate of this index was not verified"
     ]

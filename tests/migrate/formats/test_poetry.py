@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from plans import lines_in, messages, planned, wheel_by
+from plans import lines_in, messages, planned, refusal, wheel_by
 from rig import Tree
 
 from uvflow.errors import UvflowError
@@ -262,8 +262,43 @@ def normal(metadata: dict[str, list[str]]) -> dict[str, list[str]]:
     }
 
 
-def test_q03_x03_a_library_builds_the_same_wheel(tree: Tree) -> None:
-    root = tree(LIBRARY)
+PLUGINS = """\
+[tool.poetry.plugins.console_scripts]
+other = "app:other"  # by a plugin
+
+[tool.poetry.plugins."gui_scripts"]
+window = "app:window"
+
+"""
+
+
+def test_plugins_that_are_scripts_join_the_scripts(tree: Tree) -> None:
+    text = LIBRARY["pyproject.toml"].replace("[build-system]", f"{PLUGINS}[build-system]")
+    plan = planned(tree({**LIBRARY, "pyproject.toml": text}))
+    project = plan.values["project"]
+    assert project["scripts"] == {"cli": "app:main", "other": "app:other"}
+    assert project["gui-scripts"] == {"window": "app:window"}
+    assert project["entry-points"] == {"my.plugins": {"p": "app:P"}}
+    assert 'other = "app:other"  # by a plugin\n' in plan.text
+    assert messages(plan) == []
+
+
+def test_two_scripts_of_one_name_are_refused(tree: Tree) -> None:
+    text = LIBRARY["pyproject.toml"] + PLUGINS
+    same = tree(
+        {**LIBRARY, "pyproject.toml": text.replace('other = "app:other"', 'cli = "app:main"')}
+    )
+    assert planned(same).values["project"]["scripts"] == {"cli": "app:main"}
+    assert refusal(tree({**LIBRARY, "pyproject.toml": text.replace("other =", "cli =")})) == (
+        "pyproject.toml:37: `project.scripts.cli` would be `app:main` and `app:other`"
+    )
+
+
+# Where both are there, poetry-core takes the plugins only.
+@pytest.mark.parametrize(("script", "plugins"), [('cli = "app:main"\n', ""), ("", PLUGINS)])
+def test_q03_x03_a_library_builds_the_same_wheel(tree: Tree, script: str, plugins: str) -> None:
+    text = LIBRARY["pyproject.toml"].replace('cli = "app:main"\n', script) + plugins
+    root = tree({**LIBRARY, "pyproject.toml": text})
     before = lines_in(wheel_by("poetry.core.masonry.api", root))
     (root / "pyproject.toml").write_text(planned(root).text)
     after = lines_in(wheel_by("poetry.core.masonry.api", root))

@@ -415,6 +415,13 @@ setup(name="a", version="1", entry_points='''
     assert project["gui-scripts"] == {}  # or setuptools looks for them in the text, and fails
 
 
+def test_two_scripts_of_one_name_are_refused(tree: Tree) -> None:
+    scripts = "entry_points={'console_scripts': ['a = a:b', 'c = a:b', 'a = a:b', 'c = a:d']}"
+    assert refusal(tree({"setup.py": SETUP + SMALL.format(scripts)})) == (
+        "setup.py:2: `project.scripts.c` would be `a:b` and `a:d`"
+    )
+
+
 TESTS = "warning {}: `tests_require` becomes the dependency group `test`"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from uvflow.migrate.formats.local_project import read_if_there
 from uvflow.migrate.formats.pip.requirements_txt import as_file
-from uvflow.migrate.formats.tool_tables import SCRIPT_TABLES, SOURCES_SHAPE, ToolTables
+from uvflow.migrate.formats.tool_tables import SOURCES_SHAPE, ToolTables
 from uvflow.migrate.groups import import_files
 from uvflow.migrate.includes import Reader
 from uvflow.migrate.ledger import LineOutcomes
@@ -136,9 +136,7 @@ def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedReq
     metadata = tables.file.value(*_METADATA)
     _read_flit_metadata(tables, metadata)
     tables.move_each((*_FLIT, "scripts"), ("project", "scripts"))
-    for group in tables.file.value(*_FLIT, "entrypoints") or ():
-        place = SCRIPT_TABLES.get(group, ("entry-points", group))
-        tables.move_each((*_FLIT, "entrypoints", group), ("project", *place))
+    tables.move_entry_points(*_FLIT, "entrypoints")
     tables.dependencies = tables.requirements(*_METADATA, "requires", group="")
     for extra in metadata.get("requires-extra", ()):
         tables.extras[extra] = tables.requirements(*_METADATA, "requires-extra", extra)
@@ -151,6 +149,14 @@ def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedReq
         tables.change(("build-system", "build-backend"), "flit_core.buildapi")
     for key in ("module", "sdist", "external-data"):
         tables.record(Bucket.LEFT, *_FLIT, key)
+    for origin, keys in tables.file.units(*_METADATA).items():
+        if origin not in outcomes.buckets:
+            message = (
+                f"`{'.'.join(map(str, keys))}` cannot be imported, and flit_core builds nothing"
+                " from [tool.flit.metadata] beside [project]"
+            )
+            hint = "remove it, and write what it is for into [project] after the import"
+            outcomes.refuse("not-imported", message, origin, hint)
     return tables.imported(_FLIT)
 
 

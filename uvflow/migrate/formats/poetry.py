@@ -32,7 +32,6 @@ _MOVED: Mapping[str, Keys] = {
     **{key: ("urls", key.title()) for key in ("homepage", "repository", "documentation")},
     "classifiers": ("classifiers",),
     "urls": ("urls",),
-    "plugins": ("entry-points",),
 }
 # Keys of poetry.toml with those of uv: for all packages, and with `-package` for some.
 _BUILDS = {"no-binary": "no-binary", "only-binary": "no-build"}
@@ -126,6 +125,8 @@ class _Poetry(DependencyTables):
                 self.settings["package"] = False
         elif key == "scripts":
             self._read_scripts(path)
+        elif key == "plugins":
+            self.move_entry_points(*path)
 
     def _is_computed(self, key: str, value: Any) -> bool:
         """Whether poetry-core or a plugin of it computes the key, so that it stays `dynamic`."""

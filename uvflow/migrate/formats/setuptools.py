@@ -177,7 +177,13 @@ class _Metadata(Collector):
             table = SCRIPT_TABLES.get(str(group), ("entry-points", str(group)))
             for entry in items_of(entries):
                 name, _, reference = _line(entry).partition("=")
-                found["project", *table, name.strip()] = reference.strip()
+                path = ("project", *table, name.strip())
+                if found.setdefault(path, reference.strip()) != reference.strip():
+                    message = (
+                        f"`{'.'.join(path)}` would be `{found[path]}` and `{reference.strip()}`"
+                    )
+                    origin = option.origins[0]
+                    self.outcomes.refuse("same-name", message, origin, "remove one of them")
         if isinstance(option.value, Text):  # setuptools fails at it where [project] has no table
             tables = {path[1] for path in found}
             empty = {"scripts", "gui-scripts", "entry-points"} - tables

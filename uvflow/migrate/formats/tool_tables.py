@@ -146,10 +146,16 @@ class ToolTables(Collector):
     def move(self, path: Keys, to: Keys, value: Any = None) -> None:
         """Move a key with its comments, with another `value` if one is given."""
         entry = self.file.entry(*path)
-        if entry.value is not None:
-            self.record(Bucket.IMPORTED if to[0] == "project" else Bucket.SETTING, *path)
-            self.moved.append(path)
-            self.values[to] = replace(entry, value=entry.value if value is None else value)
+        if entry.value is None:
+            return
+        entry = replace(entry, value=entry.value if value is None else value)
+        known = self.values.get(to, entry)
+        if known.value != entry.value and to[1] in ("scripts", "gui-scripts"):
+            message = f"`{'.'.join(to)}` would be `{known.value}` and `{entry.value}`"
+            self.outcomes.refuse("same-name", message, entry.origin, "remove one of them")
+        self.record(Bucket.IMPORTED if to[0] == "project" else Bucket.SETTING, *path)
+        self.moved.append(path)
+        self.values[to] = entry
 
     def move_each(self, path: Keys, to: Keys) -> None:
         """Move a key, or each key of a table and of the tables in it."""
@@ -159,6 +165,12 @@ class ToolTables(Collector):
             return
         for key in value:
             self.move_each((*path, key), (*to, key))
+
+    def move_entry_points(self, *path: str) -> None:
+        """Move the groups of entry points; those of scripts have tables of their own (PEP 621)."""
+        for group in self.file.value(*path) or ():
+            place = SCRIPT_TABLES.get(group, ("entry-points", group))
+            self.move_each((*path, group), ("project", *place))
 
     def change(self, path: Keys, value: Any) -> None:
         """Replace the value at `path`, if it exists."""
