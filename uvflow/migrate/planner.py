@@ -245,7 +245,25 @@ def _python(
         origin = Origin(path=files[0], line=1)
         declared = evidence.Python(specifier=imported.requires_python, origin=origin)
         pythons = [declared, *(python for python in pythons if python.version)]
-    return evidence.requires_python(pythons)
+    specifier, found = evidence.requires_python(pythons)
+    if specifier and not imported.requires_python and _is_built(plan, imported):
+        found = (*found, _python_added(specifier))
+    return specifier, found
+
+
+def _is_built(plan: Plan, imported: ImportedRequirements) -> bool:
+    """Whether the import makes a package of [project] from the metadata of another tool."""
+    has_backend = "build-system" in plan.values or ("build-system", "requires") in imported.values
+    return bool(imported.metadata) and has_backend and imported.settings.get("package") is not False
+
+
+def _python_added(specifier: str) -> Finding:
+    message = (
+        f"`requires-python = {literal(specifier)}` is added, which uv needs: pip installs the"
+        " package on no other Python"
+    )
+    hint = "`--python 3.9`, for example, if the package supports older ones"
+    return findings.warning("requires-python-added", message, None, hint)
 
 
 def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress) -> Plan:
@@ -318,6 +336,8 @@ def _with_metadata(plan: Plan, name: str, project: TemporaryProject) -> Plan:
     if python is None and "requires-python" not in dynamic:
         base = tomllib.loads(project.initial_pyproject(name, None))
         python = base["project"].get("requires-python")
+        if python and _is_built(plan, imported):
+            imported = plan.with_findings(_python_added(python)).imported
     own = {path: line for path, line in imported.values.items() if path == ("project", path[-1])}
     first = {"name": name, "version": _FIRST_VERSION}
     keys = {("project", key): TomlLine(value=first[key]) for key in first if key not in dynamic}

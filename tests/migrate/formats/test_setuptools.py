@@ -185,6 +185,12 @@ CASES = {
 }
 
 
+PYTHON_ADDED = (
+    'warning `requires-python = ">=3.11"` is added, which uv needs: pip installs the package on no'
+    " other Python"
+)
+
+
 @pytest.mark.parametrize(("script", "project", "noticed"), CASES.values(), ids=CASES)
 def test_a_setup_script(
     tree: Tree, script: str, project: dict[str, Any], noticed: list[str]
@@ -194,12 +200,22 @@ def test_a_setup_script(
     common = {"name": "a", "version": "1.0", "requires-python": ">=3.11"}
     common = {k: v for k, v in common.items() if k not in project.get("dynamic", ())}
     assert written == {**common, **project}
-    assert messages(plan) == noticed
+    is_added = "requires-python" not in (*project, *project.get("dynamic", ()))
+    assert messages(plan) == [*noticed, *([PYTHON_ADDED] if is_added else [])]
     is_run = "dynamic" in project and "authors" not in project["dynamic"]
     assert plan.values["build-system"] == {
         "requires": ["setuptools"],
         "build-backend": f"setuptools.build_meta{':__legacy__' if is_run else ''}",
     }
+
+
+def test_the_python_that_uv_takes_is_named(tree: Tree) -> None:
+    plan = planned(tree({"setup.py": SETUP + SMALL.format("")}))
+    python = plan.values["project"]["requires-python"]
+    assert messages(plan) == [PYTHON_ADDED.replace(">=3.11", python)]
+    (finding,) = plan.imported.findings
+    assert finding.hint == "`--python 3.9`, for example, if the package supports older ones"
+    assert messages(planned(plan.root, python="3.9")) == []
 
 
 @pytest.mark.parametrize(
@@ -242,7 +258,7 @@ def test_a_name_or_metadata_that_is_computed(tree: Tree, script: str) -> None:
 
 def test_s08_setup_py_counts_before_setup_cfg(tree: Tree) -> None:
     cfg = "[metadata]\nname = a\nversion = 1\n[options]\ninstall_requires = idna; six\n"
-    script = SETUP + "setup(install_requires=['six'], classifiers=[])\n"
+    script = SETUP + "setup(install_requires=['six'], python_requires='>=3.9', classifiers=[])\n"
     plan = planned(tree({"setup.cfg": cfg, "setup.py": script}))
     assert plan.values["project"]["dependencies"] == ["six"]
     assert messages(plan) == [
@@ -447,7 +463,9 @@ def test_what_the_tests_need_becomes_the_group_test(tree: Tree, files: dict[str,
 
 
 def test_what_the_tests_need_is_merged_with_the_files_of_the_group(tree: Tree) -> None:
-    script = SETUP + SMALL.format("install_requires=['six'],\ntests_require=['idna', 'toml>=0.9'],")
+    script = SETUP + SMALL.format(
+        "python_requires='>=3.9', install_requires=['six'],\ntests_require=['idna', 'toml>=0.9'],"
+    )
     tests = "idna==3.7\ncertifi\ntoml >= 0.9\n"
     plan = planned(tree({"setup.py": script, "requirements-test.txt": tests}))
     assert plan.values["project"]["dependencies"] == ["six"]
@@ -476,9 +494,7 @@ def test_a_group_test_of_pyproject_gets_what_it_lacks_of_what_the_tests_need(tre
 
 
 def test_a_requirements_file_that_says_the_same_is_merged(tree: Tree) -> None:
-    text = (
-        'from setuptools import setup\nsetup(name="a", version="1", install_requires=["six>=1"])\n'
-    )
+    text = SETUP + SMALL.format('python_requires=">=3.9", install_requires=["six>=1"]')
     plan = planned(tree({"setup.py": text, "requirements.txt": "six >= 1\n"}))
     assert plan.values["project"]["dependencies"] == ["six>=1"]
     assert messages(plan) == ["warning requirements.txt:1: setup.py has the same"]
