@@ -2,7 +2,6 @@
 
 import functools
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -20,6 +19,8 @@ from uvflow.migrate.model import (
     with_buckets,
 )
 from uvflow.migrate.pins import Comparison
+from uvflow.paths import MANIFEST
+from uvflow.project import schema
 from uvflow.project.profiles import Profile
 from uvflow.state.backup import DirectoryBackup
 from uvflow.state.locks import DEFAULT_TIMEOUT
@@ -88,7 +89,7 @@ class Change(NamedTuple):
     kept_size: int | None = None
 
 
-_parse = functools.lru_cache(maxsize=2)(tomllib.loads)  # many plans have one text
+_parse = functools.lru_cache(maxsize=2)(schema.parse)  # many plans have one text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +120,7 @@ class Plan:
     @property
     def values(self) -> Mapping[str, Any]:
         """`text`, parsed."""
-        return _parse(self.text)
+        return _parse(self.text, MANIFEST)
 
     @property
     def aside(self) -> Path | None:

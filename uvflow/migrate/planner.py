@@ -32,7 +32,7 @@ from uvflow.migrate.temporary_project import TemporaryProject
 from uvflow.migrate.toml_lines import TomlLine
 from uvflow.migrate.toml_text import TomlEdits, apply_edits, literal
 from uvflow.paths import LOCKFILE, MANIFEST, project_root
-from uvflow.project import profiles
+from uvflow.project import profiles, schema
 from uvflow.project.manifest import Project, member_directories, parse_manifest, workspace_of
 from uvflow.project.profiles import BUILT_IN
 from uvflow.project.python import find_own_interpreter
@@ -372,7 +372,7 @@ def _with_changes(plan: Plan, options: InitOptions) -> Plan:
     settings = plan.values.get("tool", {}).get("uvflow", {})
     profile = profiles.read(settings, str(plan.root / MANIFEST)).by_name["dev"]
     # What other files suggest, and a bare version, set no limit to what is supported.
-    declared = tomllib.loads(plan.before or "").get("project", {}).get("requires-python")
+    declared = schema.parse(plan.before or "", MANIFEST).get("project", {}).get("requires-python")
     is_limited = options.python and not options.python[0].isdigit()
     plan = replace(
         plan, profile=profile, may_narrow=not (declared or is_limited or plan.imported.metadata)

@@ -67,6 +67,9 @@ def with_project(text: str, base: str = "[project]\n") -> str:
 
     It goes to the top, but below a comment that stands by itself there (such as a licence).
     """
+    mark = schema.BYTE_ORDER_MARK
+    if text.startswith(mark):
+        return mark + with_project(text.removeprefix(mark), base)
     newline = line_end(text)
     table = base.replace("\n", newline)
     head = re.match(rf"(?:#[^\n]*\n)+{newline}", text)

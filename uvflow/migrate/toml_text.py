@@ -53,6 +53,9 @@ def apply_edits(text: str, edits: TomlEdits) -> str:
 
     Raises UsageError where `text` is not TOML, or cannot be edited faithfully.
     """
+    mark = schema.BYTE_ORDER_MARK
+    if text.startswith(mark):
+        return mark + apply_edits(text.removeprefix(mark), edits)
     before = without(schema.parse(text, MANIFEST), edits.removed)
     if not (edits.removed or edits.arrays or edits.values or edits.tables):
         return text

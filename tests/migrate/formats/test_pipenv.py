@@ -347,6 +347,12 @@ def test_a_lock_file_alone_is_no_project(tree: Tree) -> None:
     )
 
 
+def test_x08_a_pipfile_with_a_byte_order_mark(tree: Tree) -> None:
+    plan = planned(tree({"Pipfile": '\N{BOM}[packages]\nsix = "*"\n'}))
+    assert plan.values["project"]["dependencies"] == ["six"]
+    assert plan.text.startswith("[project]")
+
+
 def test_x04_requirements_that_say_something_else_are_a_second_source(tree: Tree) -> None:
     root = tree({"Pipfile": '[packages]\nsix = "*"\n', "requirements.txt": "idna\n"})
     assert refusal(root) == (

@@ -122,6 +122,14 @@ def test_x08_windows_line_ends_give_the_same(tree: Tree) -> None:
     assert windows == plain.replace("\n", "\r\n")
 
 
+@pytest.mark.parametrize("head", [HEAD, '[project]\nname = "app"\nversion = "1"\n'])
+def test_x08_a_byte_order_mark_stays(tree: Tree, head: str) -> None:
+    text = f'{head}[[tool.poetry.source]]\nname = "a"\nurl = "https://a.example"\n'
+    plan = planned(tree({"pyproject.toml": f"\N{BOM}{text}"}))
+    assert plan.text == "\N{BOM}" + planned(tree({"pyproject.toml": text})).text
+    assert plan.values["tool"]["uv"]["index"]
+
+
 def test_q02_groups_and_what_is_installed_without_being_asked(tree: Tree) -> None:
     groups = """\
 [tool.poetry.group.dev.dependencies]
