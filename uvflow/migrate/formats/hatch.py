@@ -125,7 +125,7 @@ class _Hatch(ToolTables):
     def _read_profile(self, name: str) -> None:
         for key in ("features", "python"):
             self.take(*self.envs, name, key)
-        extras, python = self._value(name, "features"), self._value(name, "python")
+        extras, python = self._value(name, "features") or None, self._value(name, "python")
         if not (extras or python):
             return
         profile, owner = self._group(name), self._owner(name)

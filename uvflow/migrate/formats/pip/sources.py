@@ -79,7 +79,8 @@ def _invalid(line: Line) -> LineResult:
     text = line.requirement
     hint = "correct the line, or skip it with `--keep-going`"
     # A column of `pip list`, or a single `=`.
-    pin = re.fullmatch(r"([A-Za-z0-9][\w.-]*)(?:\s+|\s*=\s*)(\d[\w.!+]*)", text)
+    name = r"[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?"
+    pin = re.fullmatch(rf"({name})(?:\s+|\s*=\s*)(\d[\w.!+*]*)", text)
     if pin:
         hint = f"did you mean `{pin[1]}=={pin[2]}`?"
     elif variables(text):
