@@ -8,7 +8,7 @@ from plans import lines_in, messages, planned, refusal, wheel_by
 from rig import Tree
 
 from uvflow.errors import UvflowError
-from uvflow.migrate.model import Pin
+from uvflow.migrate.model import Bucket, Pin
 from uvflow.migrate.pins import seed_lockfile
 from uvflow.migrate.plan import Plan
 
@@ -815,7 +815,15 @@ def test_q19_what_poetry_toml_builds_itself(
     text = f"[installer]\n{installer}\n"
     plan = planned(tree({"pyproject.toml": HEAD + PYTHON, "poetry.toml": text}))
     assert uv_settings(plan) == {"package": False, **settings}
+    assert plan.imported.files[1].buckets.get(Bucket.SETTING, 0) == len(settings)
     assert messages(plan) == []
+
+
+def test_q19_what_poetry_toml_cannot_have_is_refused(tree: Tree) -> None:
+    text = "[installer]\nno-binary = 1\n"
+    assert refusal(tree({"pyproject.toml": HEAD + PYTHON, "poetry.toml": text})) == (
+        "poetry.toml: `installer.no-binary` must be true or false or a string or a list, not 1"
+    )
 
 
 def test_x05_a_uv_lock_counts_before_other_lock_files(tree: Tree) -> None:

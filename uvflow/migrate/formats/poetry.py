@@ -46,6 +46,7 @@ _SHAPE = {
             "dev-dependencies": _LISTS["dependencies"],
             "group": {"*": _LISTS},
             "extras": {"*": [str]},
+            "plugins": {"*": dict},
             **dict.fromkeys(("name", "version", "description", "license"), str),
             **dict.fromkeys(("homepage", "repository", "documentation"), str),
             "authors": [str],
@@ -66,7 +67,8 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
     imported = imported.with_more(read_lock(POETRY_LOCK, read_file, outcomes, imported))
     if read_if_there(_POETRY_TOML, read_file) is None:
         return imported
-    settings = ToolTables.parse("Poetry", _POETRY_TOML, read_file, outcomes, {})
+    shape = {"installer": dict.fromkeys(_BUILDS, (bool, str, list))}
+    settings = ToolTables.parse("Poetry", _POETRY_TOML, read_file, outcomes, shape)
     _read_settings(settings)
     return imported.with_more(settings.imported(()))
 
@@ -77,15 +79,16 @@ def _read_settings(tables: ToolTables) -> None:
         message = "Poetry made no environment, and uv makes one in .venv"
         hint = "`UV_PROJECT_ENVIRONMENT` names another, also one that is there, as in an image"
         tables.needs_action(("virtualenvs", "create"), message, hint)
-    for key in tables.file.value("installer") or ():
-        if key not in _BUILDS:
-            tables.record(Bucket.DEFAULT, "installer", key)  # how Poetry installs
-    for key, setting in _BUILDS.items():
-        value = tables.take("installer", key)
+    for entry in tables.file.entries("installer"):
+        setting, value = _BUILDS.get(str(entry.key)), entry.value
         names = value.split(",") if isinstance(value, str) else value
-        if names is True or (isinstance(names, list) and ":all:" in names):
+        if setting is None or names in (False, [], [":none:"]):
+            tables.record(Bucket.DEFAULT, "installer", str(entry.key))
+            continue
+        tables.record(Bucket.SETTING, "installer", str(entry.key))
+        if names is True or ":all:" in names:
             tables.settings[setting] = True
-        elif names and names != [":none:"]:
+        else:
             tables.settings[f"{setting}-package"] = [str(name).strip() for name in names]
 
 
