@@ -436,7 +436,9 @@ def test_a14_prefer_base_takes_the_projects(assembled: Assembled) -> None:
 
 
 def test_a15_every_bad_line_is_told_at_once(assembled: Assembled) -> None:
-    text = 'this is not a requirement\nsix=1.16.0\n"six==1.16.0"\nidna>=3.*\nsix==${V}\n'
+    text = (
+        'this is not a requirement\nsix=1.16.0\n"six==1.16.0"\nidna>=3.*\nsix==${V}\nsix[x]=1.*\n'
+    )
     imported = assembled({"requirements.txt": text})
     assert [(str(e), e.hint) for e in imported.errors] == [
         (
@@ -449,7 +451,7 @@ def test_a15_every_bad_line_is_told_at_once(assembled: Assembled) -> None:
         ),
         (
             'requirements.txt:3: `"six==1.16.0"` is not a requirement',
-            "pip does not accept quotes here: `six==1.16.0`",
+            "correct the line, or skip it with `--keep-going`",
         ),
         (
             "requirements.txt:4: `idna>=3.*` is not a requirement",
@@ -458,6 +460,10 @@ def test_a15_every_bad_line_is_told_at_once(assembled: Assembled) -> None:
         (
             "requirements.txt:5: `six==${V}` is not a requirement",
             "write out the value of V",
+        ),
+        (
+            "requirements.txt:6: `six[x]=1.*` is not a requirement",
+            "did you mean `six[x]==1.*`?",
         ),
     ]
 

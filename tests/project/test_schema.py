@@ -111,3 +111,7 @@ def test_what_can_be_parsed_is() -> None:
 def test_without_a_key_the_source_is_what_must_be() -> None:
     with pytest.raises(UsageError, match=r"^--name must be a string, not 1$"):
         schema.validate(1, str, "--name")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file() -> None:
+    assert schema.parse(b'\xef\xbb\xbfa = "b"\n', "a.toml") == {"a": "b"}

@@ -109,6 +109,8 @@ _PYLOCK = "pins_files.read_lock"
 _FORMATS = (
     Format("poetry", MANIFEST, "poetry.read", keys=("tool", "poetry")),
     Format("pdm", MANIFEST, "pdm.read", keys=("tool", "pdm")),
+    Format("pip-tools", MANIFEST, "legacy.read_pip_tools", keys=("tool", "pip-tools")),
+    Format("pip-tools", ".pip-tools.toml", "legacy.read_pip_tools"),
     Format("rye", MANIFEST, "legacy.read_rye", keys=("tool", "rye")),
     Format("flit", MANIFEST, "legacy.read_flit", keys=("tool", "flit", "metadata")),
     Format("hatch", MANIFEST, "hatch.read", keys=("tool", "hatch")),
@@ -118,6 +120,7 @@ _FORMATS = (
         pattern=r"(?m)^\s*(?:dev-dependencies|extra-index-url|index-url)\s*=",  # of an early one
     ),
     Format("tox", "tox.ini", "tox.read"),
+    Format("tox", "tox.toml", "tox.read", beside="tox.ini"),  # tox reads the first of them
     Format("pdm.lock", "pdm.lock", _PYLOCK, is_aside=True),
     # Beside a [project] alone; [tool.poetry] is read along with it.
     Format("poetry.lock", "poetry.lock", _PYLOCK, beside="poetry", is_aside=True),

@@ -4,7 +4,7 @@ import functools
 import itertools
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
@@ -131,14 +131,9 @@ def included_path(target: str, within: str) -> str:
 
 
 class Reader(NamedTuple):
-    """Reads requirements files of the project; others are refused.
-
-    `read_file` takes a path relative to the root, and raises OSError. `leads_out` is whether a
-    path in the project leads out of it by a link.
-    """
+    """`read_file` takes a path relative to the root; it raises OSError."""
 
     read_file: Read
-    leads_out: Callable[[str], bool] = lambda _path: False
     options: ImportOptions = ImportOptions()
 
     def read(self, path: str, origin: Origin | None) -> RequirementsFile | Finding:
@@ -166,7 +161,7 @@ class Reader(NamedTuple):
             message = f"{path} is not read: variables in it are not expanded"
             return findings.error("include-variable", message, origin, "write the path out")
         is_out = origin and is_outside(path)
-        if not self.options.allow_outside and (is_out or self.leads_out(path)):
+        if not self.options.allow_outside and (is_out or self.options.leads_out(path)):
             how = "is outside the project" if is_out else "leads out of the project by a link"
             message = f"{path} {how}, and is not read"
             hint = "`--allow-outside`, or copy the file into the project and include that"

@@ -21,7 +21,7 @@ _MAX_LENGTH = 1000  # characters of a message
 class LineOutcomes:
     """Collects buckets and findings while an import is put together; nothing is ever removed."""
 
-    options: ImportOptions
+    options: ImportOptions = field(default_factory=ImportOptions)
     results: dict[Origin, LineResult] = field(default_factory=dict)  # of lines with a requirement
     buckets: dict[Origin, Bucket] = field(default_factory=dict)
     _findings: list[Finding] = field(default_factory=list)

@@ -24,7 +24,7 @@ class ImportOptions:
     """The options of an import; paths are relative to the root (POSIX).
 
     `groups` are (name, path) pairs. `environ` is where `${VAR}` in credentials is looked up. With
-    `allow_outside`, includes may lead out of the project.
+    `allow_outside`, includes may lead out of the project; `leads_out` tests paths for links.
     """
 
     from_files: tuple[str, ...] = ()
@@ -38,6 +38,7 @@ class ImportOptions:
     on_conflict: OnConflict = "fail"
     strip_credentials: bool = False
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    leads_out: Callable[[str], bool] = field(default=lambda _path: False, repr=False)
 
 
 class Role(StrEnum):

@@ -33,7 +33,7 @@ from uvflow.migrate.temporary_project import TemporaryProject
 from uvflow.migrate.toml_lines import TomlLine
 from uvflow.migrate.toml_text import TomlEdits, apply_edits, literal
 from uvflow.paths import LOCKFILE, MANIFEST, project_root
-from uvflow.project import profiles
+from uvflow.project import profiles, schema
 from uvflow.project.manifest import Project, member_directories, parse_manifest, workspace_of
 from uvflow.project.profiles import BUILT_IN
 from uvflow.project.python import find_own_interpreter
@@ -124,8 +124,8 @@ def _project_above(root: Path) -> Path | None:
 
 
 def _read(plan: Plan, options: InitOptions) -> ImportedRequirements:
-    given = options.imports
-    files = _ProjectFiles(plan.root, given)
+    files = _ProjectFiles(plan.root, options.imports)
+    given = replace(options.imports, leads_out=files.leads_out)
     read = tox.with_environments(files.read)
     names = discover.candidate_files(plan.root, given)
     count_lines = functools.cache(files.requirement_lines)
@@ -135,7 +135,7 @@ def _read(plan: Plan, options: InitOptions) -> ImportedRequirements:
     formats = discover.formats_in(names, plan.values, given, read)
     imported = truth.settle(
         [_source(each, files.read_inside, given) for each in formats if each.reader],
-        groups.import_files(inputs, Reader(read, files.leads_out, given)),
+        groups.import_files(inputs, Reader(read_file=read, options=given)),
         plan.values.get("project", {}).get("dependencies", ()),
         built=pyproject.read_by_build(plan.values),
     )
@@ -255,7 +255,25 @@ def _python(
         origin = Origin(path=files[0], line=1)
         declared = evidence.Python(specifier=imported.requires_python, origin=origin)
         pythons = [declared, *(python for python in pythons if python.version)]
-    return evidence.requires_python(pythons)
+    specifier, found = evidence.requires_python(pythons)
+    if specifier and not imported.requires_python and _is_built(plan, imported):
+        found = (*found, _python_added(specifier))
+    return specifier, found
+
+
+def _is_built(plan: Plan, imported: ImportedRequirements) -> bool:
+    """Whether the import makes a package of [project] from the metadata of another tool."""
+    has_backend = "build-system" in plan.values or ("build-system", "requires") in imported.values
+    return bool(imported.metadata) and has_backend and imported.settings.get("package") is not False
+
+
+def _python_added(specifier: str) -> Finding:
+    message = (
+        f"`requires-python = {literal(specifier)}` is added, which uv needs: pip installs the"
+        " package on no other Python"
+    )
+    hint = "`--python 3.9`, for example, if the package supports older ones"
+    return findings.warning("requires-python-added", message, None, hint)
 
 
 def _with_edits(plan: Plan, options: InitOptions, *, uv: Uv, announce: Progress) -> Plan:
@@ -321,6 +339,8 @@ def _with_metadata(plan: Plan, name: str, project: TemporaryProject) -> Plan:
     if python is None and "requires-python" not in dynamic:  # then uv chooses it
         base = tomllib.loads(project.initial_pyproject(name, None))
         python = base["project"].get("requires-python")
+        if python and _is_built(plan, imported):
+            imported = plan.with_findings(_python_added(python)).imported
     own = {path: line for path, line in imported.values.items() if path == ("project", path[-1])}
     first = {"name": name, "version": _FIRST_VERSION}
     keys = {("project", key): TomlLine(value=first[key]) for key in first if key not in dynamic}
@@ -355,7 +375,7 @@ def _with_changes(plan: Plan, options: InitOptions) -> Plan:
     settings = plan.values.get("tool", {}).get("uvflow", {})
     profile = profiles.read(settings, str(plan.root / MANIFEST)).by_name["dev"]
     # What other files suggest, and a bare version, set no limit to what is supported.
-    declared = tomllib.loads(plan.before or "").get("project", {}).get("requires-python")
+    declared = schema.parse(plan.before or "", MANIFEST).get("project", {}).get("requires-python")
     is_limited = options.python and not options.python[0].isdigit()
     plan = replace(
         plan, profile=profile, may_narrow=not (declared or is_limited or plan.imported.metadata)

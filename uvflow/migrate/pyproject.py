@@ -68,6 +68,9 @@ def with_project(text: str, base: str = "[project]\n") -> str:
 
     It goes to the top, but below a comment that stands by itself there (such as a licence).
     """
+    mark = schema.BYTE_ORDER_MARK
+    if text.startswith(mark):
+        return mark + with_project(text.removeprefix(mark), base)
     newline = line_end(text)
     table = base.replace("\n", newline)
     head = re.match(rf"(?:#[^\n]*\n)+{newline}", text)
@@ -116,7 +119,8 @@ def decide(before: Values, imported: ImportedRequirements) -> PyprojectEdits:
         _decide_extras(before, profile, extras, imported, edits)
     existing = value_at(before, (*UV, "index")) or ()
     urls = {str(i.get("url", "")).rstrip("/") for i in existing if isinstance(i, Mapping)}
-    new = [i for i in imported.indexes if str(i["url"]).rstrip("/") not in urls]
+    by_url = {str(i["url"]).rstrip("/"): i for i in reversed(imported.indexes)}  # the first counts
+    new = [index for url, index in reversed(by_url.items()) if url not in urls]
     if new:
         edits.tables[*UV, "index"] = new
     return edits

@@ -51,7 +51,8 @@ class TomlFile:
         values = schema.parse(data, path)
         schema.validate(values, shape or {}, path)
         text = data if isinstance(data, str) else data.decode()
-        return cls(path=path, text=text.replace("\r\n", "\n"), values=values)
+        text = text.removeprefix(schema.BYTE_ORDER_MARK).replace("\r\n", "\n")
+        return cls(path=path, text=text, values=values)
 
     def value(self, *path: str | int) -> Any:
         return value_at(self.values, path)

@@ -60,9 +60,16 @@ def apply_edits(text: str, edits: TomlEdits) -> str:
 
     Raises UsageError where `text` is not TOML, or cannot be edited faithfully.
     """
+    mark = schema.BYTE_ORDER_MARK
+    if text.startswith(mark):
+        return mark + apply_edits(text.removeprefix(mark), edits)
     before = without(parsed(text), edits.removed)
     if not (edits.removed or edits.arrays or edits.values or edits.tables):
         return text
+    return _verified_edit(_edited(text, edits), before, edits)
+
+
+def _edited(text: str, edits: TomlEdits) -> str:
     newline = line_end(text)
     unix = _without_lines(text.replace(newline, "\n"), edits.removed)
     if not unix.endswith("\n"):  # to append something
@@ -87,7 +94,7 @@ def apply_edits(text: str, edits: TomlEdits) -> str:
     last = text.rpartition("\n")[2]
     if last and new.endswith(f"\n{last}\n"):  # it had no newline, and is still the last line
         new = new.removesuffix("\n")
-    return _verified_edit(new.replace("\n", newline), before, edits)
+    return new.replace("\n", newline)
 
 
 def without(values: Values, removed: Collection[Keys]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from packaging.version import Version
 
 from uvflow import findings
 from uvflow.findings import Finding, Origin
-from uvflow.migrate.merge import Entry
+from uvflow.migrate.ledger import LineOutcomes
+from uvflow.migrate.merge import Entry, merge_entries
 from uvflow.migrate.model import Bucket, ImportedRequirements, Pin, Requirement, with_buckets
 from uvflow.migrate.pins import as_pin
 from uvflow.paths import MANIFEST
@@ -69,7 +70,26 @@ def settle(
             together = together.with_more(_left_aside(source, counting))
         else:
             together = together.with_more(_compared(source, counting))
-    return together
+    return _with_one_test_group(together)
+
+
+def _with_one_test_group(imported: ImportedRequirements) -> ImportedRequirements:
+    """`imported` with what `tests_require` and requirements files ask for in one list."""
+    entries = imported.groups.get("test", ())
+    if not _is_tests_require(entries):
+        return imported
+    outcomes = LineOutcomes()
+    return replace(
+        imported,
+        groups={**imported.groups, "test": merge_entries(entries, outcomes)},
+        files=with_buckets(imported.files, outcomes.buckets),
+        findings=(*imported.findings, *outcomes.findings),
+    )
+
+
+def _is_tests_require(entries: Sequence[Entry]) -> bool:
+    """Whether `entries` begin with those of setuptools, which has no other group."""
+    return bool(entries) and entries[0].origin.path in ("setup.cfg", "setup.py")
 
 
 def _without_left(requirements: ImportedRequirements, left: Container[str]) -> ImportedRequirements:
@@ -128,7 +148,10 @@ def _compared(source: Source, counting: Source) -> ImportedRequirements:
             pins += own
             message = f"its versions are kept; {counting.title} says what is needed"
             found.append(findings.warning("pins-only", message, first))
-        elif group and canonicalize_name(group) not in known:
+        elif group and (
+            canonicalize_name(group) not in known
+            or _is_tests_require(known[canonicalize_name(group)])  # nothing installed that list
+        ):
             groups[group] = entries
         else:
             message = f"two sources of dependencies: {counting.title} and {first.path}"

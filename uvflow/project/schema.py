@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from uvflow.console import harmless
 from uvflow.errors import UsageError
 
+BYTE_ORDER_MARK = "\N{BOM}"  # at the start of a file, as uv reads it
+
 _LINE = "one line of visible characters"
 _NAMES = {bool: "true or false", dict: "a table", list: "a list", str: "a string"}
 
@@ -43,6 +45,7 @@ def parse(data: bytes | str, source: str) -> dict[str, Any]:
     problem = f"more than {_DEEPEST} levels are nested"
     try:
         text = data if isinstance(data, str) else data.decode()
+        text = text.removeprefix(BYTE_ORDER_MARK)
         if _value_count(text) > _MOST_VALUES:
             raise UsageError(f"{source} is too large", cause=f"more than {_MOST_VALUES:,} values")
         dotted = (line for line in text.split("\n") if line.count(".") >= _DEEPEST)

@@ -1,5 +1,7 @@
 """The cases C01 to C09 of conda environments: whole files in, whole files out."""
 
+from pathlib import Path
+
 import pytest
 from plans import messages, planned
 from rig import Tree
@@ -193,12 +195,28 @@ def test_c09_beside_requirements_it_stays_for_conda(tree: Tree, package: str, me
     assert plan.imported.files[-1].buckets == {"left": 4}
 
 
-def test_a_package_in_brackets(tree: Tree) -> None:
-    text = (
-        "dependencies:\n  - six[version='>=1.15,<2',channel=conda-forge]\n  - idna[version=3.7]\n"
-    )
+def test_the_keys_of_a_package_in_brackets(tree: Tree) -> None:
+    text = """\
+dependencies:
+  - six[version='>=1.15,<2',channel=conda-forge/linux-64]
+  - idna[version=3.7, build="py312_0"]
+  - numpy=1.26[version="1.25.*"]
+"""
     plan = planned(tree({"environment.yml": text}))
-    assert plan.values["project"]["dependencies"] == ["six>=1.15,<2", "idna==3.7"]
+    assert plan.values["project"]["dependencies"] == ["six>=1.15,<2", "idna==3.7", "numpy==1.25.*"]
+    assert messages(plan) == ["warning environment.yml:3: the build py312_0 of idna is left out"]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["six[all]", "six[url=https://h.example/six.conda]", "six[version=1", "six[version=[1]]"],
+)
+def test_other_brackets_behind_a_package_need_action(tree: Tree, spec: str) -> None:
+    plan = planned(tree({"environment.yml": f"dependencies:\n  - idna\n  - {spec}\n"}))
+    assert plan.values["project"]["dependencies"] == ["idna"]
+    assert messages(plan) == [
+        f"action environment.yml:3: `{spec}` is not a package with its versions"
+    ]
 
 
 def test_c08_several_packages_on_a_line_are_refused(tree: Tree) -> None:
@@ -222,3 +240,16 @@ def test_an_environment_of_another_name_is_no_empty_project(tree: Tree, name: st
 def test_a_patch_release_of_python_is_not_asked_for(tree: Tree) -> None:
     plan = planned(tree({"environment.yml": "dependencies:\n  - python=3.11.4\n  - six\n"}))
     assert plan.values["project"]["requires-python"] == "==3.11.*"
+
+
+def test_a_link_that_leads_out_of_the_project_is_not_read(tree: Tree, tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("idna==3.7\n")
+    root = tree({"environment.yml": "dependencies:\n- pip:\n  - -r sub/in.txt\n", "sub/a": ""})
+    (root / "sub" / "in.txt").symlink_to(tmp_path / "secret.txt")
+    with pytest.raises(UvflowError) as caught:
+        planned(root)
+    assert str(caught.value) == (
+        "environment.yml:3: sub/in.txt leads out of the project by a link, and is not read"
+    )
+    plan = planned(root, allow_outside=True)
+    assert plan.values["project"]["dependencies"] == ["idna==3.7"]

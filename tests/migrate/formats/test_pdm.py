@@ -386,6 +386,15 @@ use_venv = true
     }
 
 
+def test_an_index_of_pdm_toml_that_is_not_verified_needs_action(tree: Tree) -> None:
+    settings = '[pypi]\nurl = "https://mirror.example/simple"\nverify_ssl = false\n'
+    text = f"{HEAD}\n[tool.pdm]\ndistribution = false\n"
+    root = tree({"pyproject.toml": text, "pdm.toml": settings})
+    assert messages(planned(root)) == [
+        "action pdm.toml:3: the certificate of this index was not verified"
+    ]
+
+
 def test_what_no_rule_is_for_needs_action_and_stays(tree: Tree) -> None:
     text = f'{HEAD}\n[tool.pdm]\ndistribution = false\nplugins = ["pdm-x"]\n'
     plan = planned(tree({"pyproject.toml": text}))

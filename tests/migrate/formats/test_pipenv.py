@@ -174,7 +174,7 @@ sort_pipfile = true
     plan = planned(tree({"Pipfile": pipfile}))
     assert plan.values["tool"]["uv"] == {"prerelease": "allow", "exclude-newer": "30 days"}
     assert messages(plan) == [
-        "warning Pipfile:5: versions that are younger than this move, also where they were locked"
+        "warning Pipfile:5: versions that are younger than this move, also locked ones"
     ]
     assert plan.imported.files[0].buckets == {"imported": 1, "settings": 2, "already_default": 1}
 
@@ -296,8 +296,8 @@ def test_a_commit_that_is_gone_is_told_by_its_name(tree: Tree) -> None:
         ("Pipfile", "[packages\n", "Pipfile is not valid TOML: "),
         ("Pipfile", '[packages]\na = {version = "*", markers = "x"}\n', "Pipfile:2: "),
         ("Pipfile", "requires = 1\n", "Pipfile: `requires` must be a table"),
-        ("Pipfile.lock", '{\n"default": \n', "Pipfile.lock:3: Pipenv did not write this: "),
-        ("Pipfile.lock", '{"default": []}', "Pipfile.lock:1: Pipenv did not write this: "),
+        ("Pipfile.lock", '{\n"default": \n', "Pipfile.lock:3: this is no Pipfile.lock: "),
+        ("Pipfile.lock", '{"default": []}', "Pipfile.lock:1: this is no Pipfile.lock: "),
     ],
 )
 def test_v15_what_cannot_be_read(tree: Tree, name: str, text: str, message: str) -> None:
@@ -345,3 +345,20 @@ def test_a_lock_file_alone_is_no_project(tree: Tree) -> None:
     assert refusal(tree({"Pipfile.lock": LOCKED})) == (
         "Pipfile.lock:1: the pipenv dependencies in this file are not imported"
     )
+
+
+def test_x08_a_pipfile_with_a_byte_order_mark(tree: Tree) -> None:
+    plan = planned(tree({"Pipfile": '\N{BOM}[packages]\nsix = "*"\n'}))
+    assert plan.values["project"]["dependencies"] == ["six"]
+    assert plan.text.startswith("[project]")
+
+
+def test_x04_requirements_that_say_something_else_are_a_second_source(tree: Tree) -> None:
+    root = tree({"Pipfile": '[packages]\nsix = "*"\n', "requirements.txt": "idna\n"})
+    assert refusal(root) == (
+        "requirements.txt:1: two sources of dependencies: Pipfile and requirements.txt"
+    )
+    ignored = planned(root, ignored=("requirements.txt",))
+    assert ignored.values["project"]["dependencies"] == ["six"]
+    chosen = planned(root, from_files=("requirements.txt",))
+    assert chosen.values["project"]["dependencies"] == ["idna"]

@@ -4,11 +4,11 @@ import re
 from typing import Any
 
 import pytest
-from plans import lines_in, messages, planned, wheel_by
+from plans import lines_in, messages, planned, refusal, wheel_by
 from rig import Tree
 
 from uvflow.errors import UvflowError
-from uvflow.migrate.model import Pin
+from uvflow.migrate.model import Bucket, Pin
 from uvflow.migrate.pins import seed_lockfile
 from uvflow.migrate.plan import Plan
 
@@ -26,7 +26,7 @@ def uv_settings(plan: Plan) -> dict[str, Any]:
     return settings
 
 
-def test_an_application(tree: Tree) -> None:
+def test_q01_an_application(tree: Tree) -> None:
     text = """\
 # A licence.
 
@@ -115,14 +115,22 @@ docs = [
     ]
 
 
-def test_windows_line_ends_give_the_same(tree: Tree) -> None:
+def test_x08_windows_line_ends_give_the_same(tree: Tree) -> None:
     text = HEAD + PYTHON + 'six = "*"  # all\n'
     plain = planned(tree({"pyproject.toml": text})).text
     windows = planned(tree({"pyproject.toml": text.replace("\n", "\r\n")})).text
     assert windows == plain.replace("\n", "\r\n")
 
 
-def test_groups_and_what_is_installed_without_being_asked(tree: Tree) -> None:
+@pytest.mark.parametrize("head", [HEAD, '[project]\nname = "app"\nversion = "1"\n'])
+def test_x08_a_byte_order_mark_stays(tree: Tree, head: str) -> None:
+    text = f'{head}[[tool.poetry.source]]\nname = "a"\nurl = "https://a.example"\n'
+    plan = planned(tree({"pyproject.toml": f"\N{BOM}{text}"}))
+    assert plan.text == "\N{BOM}" + planned(tree({"pyproject.toml": text})).text
+    assert plan.values["tool"]["uv"]["index"]
+
+
+def test_q02_groups_and_what_is_installed_without_being_asked(tree: Tree) -> None:
     groups = """\
 [tool.poetry.group.dev.dependencies]
 iniconfig = "^2"
@@ -193,7 +201,7 @@ build-backend = "poetry.core.masonry.api"
 }
 
 
-def test_a_library_keeps_what_its_backend_reads(tree: Tree) -> None:
+def test_q03_a_library_keeps_what_its_backend_reads(tree: Tree) -> None:
     plan = planned(tree(LIBRARY))
     assert (
         plan.text
@@ -262,8 +270,43 @@ def normal(metadata: dict[str, list[str]]) -> dict[str, list[str]]:
     }
 
 
-def test_a_library_builds_the_same_wheel(tree: Tree) -> None:
-    root = tree(LIBRARY)
+PLUGINS = """\
+[tool.poetry.plugins.console_scripts]
+other = "app:other"  # by a plugin
+
+[tool.poetry.plugins."gui_scripts"]
+window = "app:window"
+
+"""
+
+
+def test_plugins_that_are_scripts_join_the_scripts(tree: Tree) -> None:
+    text = LIBRARY["pyproject.toml"].replace("[build-system]", f"{PLUGINS}[build-system]")
+    plan = planned(tree({**LIBRARY, "pyproject.toml": text}))
+    project = plan.values["project"]
+    assert project["scripts"] == {"cli": "app:main", "other": "app:other"}
+    assert project["gui-scripts"] == {"window": "app:window"}
+    assert project["entry-points"] == {"my.plugins": {"p": "app:P"}}
+    assert 'other = "app:other"  # by a plugin\n' in plan.text
+    assert messages(plan) == []
+
+
+def test_two_scripts_of_one_name_are_refused(tree: Tree) -> None:
+    text = LIBRARY["pyproject.toml"] + PLUGINS
+    same = tree(
+        {**LIBRARY, "pyproject.toml": text.replace('other = "app:other"', 'cli = "app:main"')}
+    )
+    assert planned(same).values["project"]["scripts"] == {"cli": "app:main"}
+    assert refusal(tree({**LIBRARY, "pyproject.toml": text.replace("other =", "cli =")})) == (
+        "pyproject.toml:37: `project.scripts.cli` would be `app:main` and `app:other`"
+    )
+
+
+# Where both are there, poetry-core takes the plugins only.
+@pytest.mark.parametrize(("script", "plugins"), [('cli = "app:main"\n', ""), ("", PLUGINS)])
+def test_q03_x03_a_library_builds_the_same_wheel(tree: Tree, script: str, plugins: str) -> None:
+    text = LIBRARY["pyproject.toml"].replace('cli = "app:main"\n', script) + plugins
+    root = tree({**LIBRARY, "pyproject.toml": text})
     before = lines_in(wheel_by("poetry.core.masonry.api", root))
     (root / "pyproject.toml").write_text(planned(root).text)
     after = lines_in(wheel_by("poetry.core.masonry.api", root))
@@ -272,7 +315,7 @@ def test_a_library_builds_the_same_wheel(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("files", [{"app/__init__.py": ""}, {"src/app/__init__.py": ""}])
-def test_a_package_without_a_build_system_gets_one(tree: Tree, files: dict[str, str]) -> None:
+def test_q05_a_package_without_a_build_system_gets_one(tree: Tree, files: dict[str, str]) -> None:
     text = HEAD.replace("package-mode = false\n", "") + PYTHON
     plan = planned(tree({"pyproject.toml": text, **files}))
     assert plan.values["build-system"] == {
@@ -287,7 +330,7 @@ def test_a_package_without_a_build_system_gets_one(tree: Tree, files: dict[str, 
     ]
 
 
-def test_a_project_that_is_no_package_is_not_built(tree: Tree) -> None:
+def test_q05_a_project_that_is_no_package_is_not_built(tree: Tree) -> None:
     plan = planned(tree({"pyproject.toml": HEAD.replace("package-mode = false\n", "") + PYTHON}))
     assert uv_settings(plan) == {"package": False}
     assert messages(plan) == [
@@ -298,7 +341,7 @@ def test_a_project_that_is_no_package_is_not_built(tree: Tree) -> None:
     ]
 
 
-def test_an_old_poetry_core_and_what_it_takes_into_a_wheel(tree: Tree) -> None:
+def test_q04_an_old_poetry_core_and_what_it_takes_into_a_wheel(tree: Tree) -> None:
     text = LIBRARY["pyproject.toml"].replace("poetry-core>=1.0.0", "poetry-core>=1.0.0,<2")
     plan = planned(tree({**LIBRARY, "pyproject.toml": text}))
     assert plan.values["build-system"]["requires"] == ["poetry-core>=2.0"]
@@ -306,14 +349,11 @@ def test_an_old_poetry_core_and_what_it_takes_into_a_wheel(tree: Tree) -> None:
         {"path": "CHANGES.md", "format": ["sdist", "wheel"]}
     ]
     assert messages(plan) == [
-        (
-            "warning pyproject.toml:10: CHANGES.md: of 2, poetry-core takes it into wheels where"
-            " `format` says so"
-        )
+        "warning pyproject.toml:10: CHANGES.md: poetry-core 2 puts it into wheels by `format` only"
     ]
 
 
-def test_poetry_2_completes_its_project(tree: Tree) -> None:
+def test_q06_poetry_2_completes_its_project(tree: Tree) -> None:
     text = """\
 [project]
 name = "app"
@@ -426,7 +466,7 @@ def source(name: str, **more: str) -> str:
         (source("a") + source("sup", priority="supplemental"), ["a", "sup default"]),
     ],
 )
-def test_sources_are_asked_in_the_order_of_poetry(
+def test_q07_q08_sources_are_asked_in_the_order_of_poetry(
     tree: Tree, sources: str, indexes: list[str]
 ) -> None:
     plan = planned(tree({"pyproject.toml": HEAD + PYTHON + sources}))
@@ -435,7 +475,7 @@ def test_sources_are_asked_in_the_order_of_poetry(
     assert [" ".join((i["name"], *(k for k in kinds if k in i))) for i in written] == indexes
 
 
-def test_two_sources_of_one_name_are_refused(tree: Tree) -> None:
+def test_x11_two_sources_of_one_name_are_refused(tree: Tree) -> None:
     sources = source("my idx", url="https://a.example") + source("my-idx", url="https://b.example")
     with pytest.raises(UvflowError, match="two indexes would be called `my-idx`"):
         planned(tree({"pyproject.toml": HEAD + PYTHON + sources}))
@@ -463,7 +503,7 @@ def test_a_password_of_a_source_is_in_no_file(tree: Tree) -> None:
         ('x = ["idna"]', 'x = ["nope"]', "the extra x names nope, which is not a dependency"),
     ],
 )
-def test_what_poetry_refuses_too(tree: Tree, old: str, new: str, message: str) -> None:
+def test_q13_what_poetry_refuses_too(tree: Tree, old: str, new: str, message: str) -> None:
     files = {**LIBRARY, "pyproject.toml": LIBRARY["pyproject.toml"].replace(old, new)}
     with pytest.raises(UvflowError) as caught:
         planned(tree(files))
@@ -482,7 +522,7 @@ def test_what_poetry_refuses_too(tree: Tree, old: str, new: str, message: str) -
         ),
     ],
 )
-def test_what_the_backend_computes_stays(
+def test_q12_q13_what_the_backend_computes_stays(
     tree: Tree, old: str, new: str, dynamic: str, kept: str
 ) -> None:
     text = LIBRARY["pyproject.toml"].replace(old, new)
@@ -491,7 +531,7 @@ def test_what_the_backend_computes_stays(
     assert kept in values["tool"]["poetry"]
 
 
-def test_what_no_rule_is_for_needs_action_and_stays(tree: Tree) -> None:
+def test_q19_what_no_rule_is_for_needs_action_and_stays(tree: Tree) -> None:
     text = HEAD + 'strange = "d"\n[tool.poetry.requires-plugins]\nexport = "*"\n'
     plan = planned(tree({"pyproject.toml": text, "poetry.toml": "virtualenvs.create = false\n"}))
     assert plan.text.endswith(
@@ -544,7 +584,7 @@ url = "libs/foo"
 """
 
 
-def test_the_versions_of_a_lock_file_are_pins(tree: Tree) -> None:
+def test_q14_q16_the_versions_of_a_lock_file_are_pins(tree: Tree) -> None:
     git = "gp = {git = 'https://host.example/gp.git', branch = 'main'}"
     text = f"{HEAD}{PYTHON}numpy = '*'\n{git}\n"
     plan = planned(tree({"pyproject.toml": text, "poetry.lock": LOCK}))
@@ -594,7 +634,7 @@ def test_a_broken_lock_file_is_no_reason_to_do_without(tree: Tree) -> None:
     assert caught.value.exit_code == 1
 
 
-def test_an_export_of_the_lock_file_adds_nothing(tree: Tree) -> None:
+def test_q20_an_export_of_the_lock_file_adds_nothing(tree: Tree) -> None:
     lock = '[[package]]\nname = "six"\nversion = "1.16.0"\nfiles = []\n'
     files = {"pyproject.toml": HEAD + PYTHON + "six = '*'\n", "poetry.lock": lock}
     root = tree({**files, "requirements.txt": "six==1.16.0 ; python_version >= '3.9'\n"})
@@ -757,11 +797,33 @@ def test_q18_what_a_lock_file_does_not_have_is_named(tree: Tree) -> None:
     assert [pin.name for pin in plan.imported.pins] == ["six"]
 
 
-def test_q19_what_poetry_toml_says_of_building(tree: Tree) -> None:
-    settings = '[installer]\nno-binary = ["six"]\nonly-binary = ":all:"\nmax-workers = 3\n'
-    plan = planned(tree({"pyproject.toml": HEAD + PYTHON, "poetry.toml": settings}))
-    assert uv_settings(plan) == {"package": False, "no-binary-package": ["six"], "no-build": True}
+@pytest.mark.parametrize(
+    ("installer", "settings"),
+    [
+        (
+            'no-binary = ["six"]\nonly-binary = ":all:"\nmax-workers = 3',
+            {"no-binary-package": ["six"], "no-build": True},
+        ),
+        ('only-binary = "six, idna"', {"no-build-package": ["six", "idna"]}),
+        ("no-binary = true\nonly-binary = false", {"no-binary": True}),
+        ('no-binary = ":none:"', {}),
+    ],
+)
+def test_q19_what_poetry_toml_builds_itself(
+    tree: Tree, installer: str, settings: dict[str, Any]
+) -> None:
+    text = f"[installer]\n{installer}\n"
+    plan = planned(tree({"pyproject.toml": HEAD + PYTHON, "poetry.toml": text}))
+    assert uv_settings(plan) == {"package": False, **settings}
+    assert plan.imported.files[1].buckets.get(Bucket.SETTING, 0) == len(settings)
     assert messages(plan) == []
+
+
+def test_q19_what_poetry_toml_cannot_have_is_refused(tree: Tree) -> None:
+    text = "[installer]\nno-binary = 1\n"
+    assert refusal(tree({"pyproject.toml": HEAD + PYTHON, "poetry.toml": text})) == (
+        "poetry.toml: `installer.no-binary` must be true or false or a string or a list, not 1"
+    )
 
 
 def test_x05_a_uv_lock_counts_before_other_lock_files(tree: Tree) -> None:

@@ -35,6 +35,9 @@ def test_a_setup_script_is_read_and_never_run() -> None:
         ("a = 'v'\nf(a.upper())\nsetup(x=a)", "v"),
         ("a = {'k': ['v']}\nsetup(**{'x': a})", {"k": ["v"]}),
         ("a = 'v'\nexec(code, b)\nsetup(x=a)", "v"),
+        ("a = ['v']\nsetup(x={'k': a}, y=a)", {"k": ["v"]}),
+        ("a = ['v']\nb = {'k': a}\nsetup(x=b, y=a)", {"k": ["v"]}),
+        ("a = ['v']\nall = a + ['w']\nfor b in a:\n    print(b)\nsetup(x=a, y=all)", ["v"]),
         ("setup(x=dict(k=('v',)))", {"k": ["v"]}),
         ("setup(x='a' 'b')", "ab"),
         ("setup(x=open('f').read())", Reference(kind="file", names=("f",))),
@@ -59,6 +62,8 @@ def test_what_is_a_literal_or_the_name_of_one_is_read(text: str, expected: objec
         "a = 'v'\ndef main(a):\n    setup(x=a)",
         "a = 'v'\nglobals()['a'] = 'w'\nsetup(x=a)",
         "a = ['v']\nchange(a)\nsetup(x=a)",
+        "a = ['v']\nb = {'k': a}\nb['k'].append('w')\nsetup(x=a)",
+        "a = ['v']\nb.c = [a]\nsetup(x=a)",
         "if y:\n    a = 'v'\nsetup(x=a)",
         "a = 'v'\nexec(open('b').read())\nsetup(x=a)",
         "a = 'v'\nfrom b import *\nsetup(x=a)",
@@ -106,7 +111,7 @@ def test_the_keys_of_a_setup_cfg_are_arguments_with_their_lines() -> None:
     ]
     assert items_of(found["setup_requires"].value, ";") == ["a", "b"]
     assert found["extras_require"].value == {"Io": "attrs", "all": "attrs"}
-    assert sorted(found["extras_require"].lines) == [14, 15]
+    assert [origin.line for origin in found["extras_require"].origins] == [14, 15]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,9 @@ from plans import lines_in, messages, planned, refusal, wheel_by
 from rig import Tree
 from wheels import add_installed
 
+from uvflow.findings import Origin
+from uvflow.migrate.model import Bucket
+
 SETUP = "from setuptools import find_packages, setup\n"
 BACKEND = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
 STATIC = {
@@ -167,7 +170,7 @@ CASES = {
         [("action setup.py:2: `b:c [x]`: nothing installs the extras of an entry point any more")],
     ),
     "what_uv_has_no_place_for": (
-        SMALL.format('test_suite="tests", tests_require=["six"], zip_safe=False'),
+        SMALL.format('test_suite="tests", tests_require=open("t.txt").readlines(), zip_safe=False'),
         {"dependencies": []},
         [
             "action setup.py:2: `test_suite` is not imported",
@@ -182,6 +185,12 @@ CASES = {
 }
 
 
+PYTHON_ADDED = (
+    'warning `requires-python = ">=3.11"` is added, which uv needs: pip installs the package on no'
+    " other Python"
+)
+
+
 @pytest.mark.parametrize(("script", "project", "noticed"), CASES.values(), ids=CASES)
 def test_a_setup_script(
     tree: Tree, script: str, project: dict[str, Any], noticed: list[str]
@@ -191,12 +200,22 @@ def test_a_setup_script(
     common = {"name": "a", "version": "1.0", "requires-python": ">=3.11"}
     common = {k: v for k, v in common.items() if k not in project.get("dynamic", ())}
     assert written == {**common, **project}
-    assert messages(plan) == noticed
+    is_added = "requires-python" not in (*project, *project.get("dynamic", ()))
+    assert messages(plan) == [*noticed, *([PYTHON_ADDED] if is_added else [])]
     is_run = "dynamic" in project and "authors" not in project["dynamic"]
     assert plan.values["build-system"] == {
         "requires": ["setuptools"],
         "build-backend": f"setuptools.build_meta{':__legacy__' if is_run else ''}",
     }
+
+
+def test_the_python_that_uv_takes_is_named(tree: Tree) -> None:
+    plan = planned(tree({"setup.py": SETUP + SMALL.format("")}))
+    python = plan.values["project"]["requires-python"]
+    assert messages(plan) == [PYTHON_ADDED.replace(">=3.11", python)]
+    (finding,) = plan.imported.findings
+    assert finding.hint == "`--python 3.9`, for example, if the package supports older ones"
+    assert messages(planned(plan.root, python="3.9")) == []
 
 
 @pytest.mark.parametrize(
@@ -223,23 +242,23 @@ def test_s06_a_syntax_error(tree: Tree) -> None:
     assert refusal(root).startswith("setup.py:2 cannot be read: Missing parentheses")
 
 
-def test_s07_arguments_that_only_a_run_tells(tree: Tree) -> None:
+def test_s07_arguments_that_are_computed(tree: Tree) -> None:
     root = tree({"setup.py": SETUP + "setup(name='a', **kw)\n"})
     assert refusal(root) == (
-        "setup.py:2 cannot be read: only a run tells which arguments `setup()` gets here"
+        "setup.py:2 cannot be read: the arguments of `setup()` are computed here"
     )
 
 
 @pytest.mark.parametrize("script", ["setup(name=name())", "setup(pbr=True)"])
-def test_a_name_or_metadata_that_only_a_run_tells(tree: Tree, script: str) -> None:
+def test_a_name_or_metadata_that_is_computed(tree: Tree, script: str) -> None:
     assert refusal(tree({"setup.py": SETUP + script})).startswith(
-        "setup.py:2: only a run of setup.py tells the "
+        "setup.py:2: setup.py computes the "
     )
 
 
 def test_s08_setup_py_counts_before_setup_cfg(tree: Tree) -> None:
     cfg = "[metadata]\nname = a\nversion = 1\n[options]\ninstall_requires = idna; six\n"
-    script = SETUP + "setup(install_requires=['six'], classifiers=[])\n"
+    script = SETUP + "setup(install_requires=['six'], python_requires='>=3.9', classifiers=[])\n"
     plan = planned(tree({"setup.cfg": cfg, "setup.py": script}))
     assert plan.values["project"]["dependencies"] == ["six"]
     assert messages(plan) == [
@@ -367,10 +386,16 @@ setup(name="a", version=a.version(), description=a.__doc__, long_description=ope
             'pythons = ">=3.9"\nwords = ["w"]\npoints = {"console_scripts": ["a = a:version"]}\n',
             "README": "hi\n",
         },
+        {
+            "setup.py": SETUP
+            + 'setup(name="a", version="1.0", py_modules=["a"],'
+            + " entry_points='''\n[console_scripts]\ncli = a:main\n''')\n",
+            "a.py": "",
+        },
     ],
-    ids=["cfg", "small", "literals", "requirements", "computed"],
+    ids=["cfg", "small", "literals", "requirements", "computed", "ini"],
 )
-def test_the_wheel_is_the_same_before_and_after(
+def test_s04_s13_the_wheel_is_the_same_before_and_after(
     tree: Tree, index: Path, files: dict[str, str]
 ) -> None:
     add_installed(index, "setuptools")
@@ -393,6 +418,7 @@ def test_entry_points_as_the_text_of_an_ini_file(tree: Tree) -> None:
     text = """\
 from setuptools import setup
 setup(name="a", version="1", entry_points='''
+    # what is run
     [console_scripts]
     cli = a:main
     [my.plugins]
@@ -405,16 +431,70 @@ setup(name="a", version="1", entry_points='''
     assert project["gui-scripts"] == {}  # or setuptools looks for them in the text, and fails
 
 
-def test_what_the_tests_need_is_named_with_the_command(tree: Tree) -> None:
-    text = 'from setuptools import setup\nsetup(name="a", version="1", tests_require=["six>=1"])\n'
-    finding = planned(tree({"setup.py": text})).imported.findings[-1]
-    assert finding.hint == '`uv add --group test "six>=1"`'
+def test_two_scripts_of_one_name_are_refused(tree: Tree) -> None:
+    scripts = "entry_points={'console_scripts': ['a = a:b', 'c = a:b', 'a = a:b', 'c = a:d']}"
+    assert refusal(tree({"setup.py": SETUP + SMALL.format(scripts)})) == (
+        "setup.py:2: `project.scripts.c` would be `a:b` and `a:d`"
+    )
+
+
+TESTS = "warning {}: `tests_require` becomes the dependency group `test`"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"setup.py": SETUP + SMALL.format("tests_require=['six>=1', 'idna']")},
+        {
+            "setup.cfg": "[metadata]\nname = a\n[options]\n"
+            "tests_require =\n  six>=1  # old\n  idna\n"
+        },
+    ],
+    ids=["py", "cfg"],
+)
+def test_what_the_tests_need_becomes_the_group_test(tree: Tree, files: dict[str, str]) -> None:
+    plan = planned(tree(files))
+    assert plan.values["dependency-groups"] == {"test": ["six>=1", "idna"]}
+    (name,) = files
+    line = 2 if name == "setup.py" else 4
+    assert TESTS.format(f"{name}:{line}") in messages(plan)
+    (file,) = plan.imported.files
+    assert file.outcomes[Origin(path=name, line=line)] is Bucket.IMPORTED
+
+
+def test_what_the_tests_need_is_merged_with_the_files_of_the_group(tree: Tree) -> None:
+    script = SETUP + SMALL.format(
+        "python_requires='>=3.9', install_requires=['six'],\ntests_require=['idna', 'toml>=0.9'],"
+    )
+    tests = "idna==3.7\ncertifi\ntoml >= 0.9\n"
+    plan = planned(tree({"setup.py": script, "requirements-test.txt": tests}))
+    assert plan.values["project"]["dependencies"] == ["six"]
+    assert plan.values["dependency-groups"] == {"test": ["idna==3.7", "toml>=0.9", "certifi"]}
+    assert messages(plan) == [
+        TESTS.format("setup.py:3"),
+        "note setup.py:3: `idna` is covered by `idna==3.7` (requirements-test.txt:1)",
+        "note requirements-test.txt:3: `toml >= 0.9` is covered by `toml>=0.9` (setup.py:3)",
+    ]
+    assert plan.imported.files[1].buckets == {"imported": 2, "merged": 1}
+
+
+def test_what_the_tests_need_and_a_pin_that_it_excludes_are_a_conflict(tree: Tree) -> None:
+    script = SETUP + SMALL.format("tests_require=['idna<3']")
+    root = tree({"setup.py": script, "requirements-test.txt": "idna==3.7\n"})
+    assert refusal(root) == (
+        "requirements-test.txt:1: `idna==3.7` conflicts with `idna<3` (setup.py:2)"
+    )
+
+
+def test_a_group_test_of_pyproject_gets_what_it_lacks_of_what_the_tests_need(tree: Tree) -> None:
+    script = SETUP + SMALL.format("tests_require=['idna', 'toml']")
+    manifest = f'{BACKEND}\n[dependency-groups]\ntest = ["idna", "certifi"]\n'
+    plan = planned(tree({"setup.py": script, "pyproject.toml": manifest}))
+    assert plan.values["dependency-groups"] == {"test": ["idna", "certifi", "toml"]}
 
 
 def test_a_requirements_file_that_says_the_same_is_merged(tree: Tree) -> None:
-    text = (
-        'from setuptools import setup\nsetup(name="a", version="1", install_requires=["six>=1"])\n'
-    )
+    text = SETUP + SMALL.format('python_requires=">=3.9", install_requires=["six>=1"]')
     plan = planned(tree({"setup.py": text, "requirements.txt": "six >= 1\n"}))
     assert plan.values["project"]["dependencies"] == ["six>=1"]
     assert messages(plan) == ["warning requirements.txt:1: setup.py has the same"]

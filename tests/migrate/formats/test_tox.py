@@ -1,4 +1,4 @@
-"""tox: the cases T04 and T05."""
+"""tox: the cases T04 and T05, of tox.ini and of tox.toml."""
 
 import time
 from pathlib import Path
@@ -88,10 +88,31 @@ def test_t05_a_factor_of_a_python_becomes_a_marker(tree: Tree) -> None:
             "coverage",
             # what a factor is for
             "toml ; python_version == '3.9' or python_version == '3.10'", # until 3.11
-            "idna ; (sys_platform == 'linux') and (python_version == '3.10')",
+            "idna ; sys_platform == 'linux' and python_version == '3.10'",
             "requests", # by both
         ]
         """)
+
+
+def test_t05_an_option_is_followed_where_another_factor_is_met(tree: Tree) -> None:
+    tox = "[testenv:lint]\ndeps =\n  lint: -r dev.txt\n  !lint: -r more.txt\n"
+    added, noticed = group_of(tree, tox, "lint")
+    assert added == '\n[dependency-groups]\nit = [\n    "coverage",\n]\n'
+    assert noticed == []
+
+
+def test_t05_a_condition_that_is_no_marker_needs_action(tree: Tree) -> None:
+    tox = "[testenv:py{310,311}]\ndeps =\n  py310: -r more.txt\n  py311: idna; python == '2'\n"
+    added, noticed = group_of(tree, tox, "py310")
+    assert added == (
+        "\n[dependency-groups]\nit = [\n    # py310: -r more.txt\n"
+        "    # py311: idna; python == '2'\n]\n"
+    )
+    assert noticed == [
+        "action tox.ini:py310:3: pip ignores `--requirement more.txt` here",
+        "action tox.ini:py310:3: `py310: -r more.txt`: only tox knows what this is",
+        "action tox.ini:py310:4: `py311: idna; python == '2'`: only tox knows what this is",
+    ]
 
 
 def test_t05_what_another_section_has_is_followed(tree: Tree) -> None:
@@ -167,6 +188,104 @@ def test_an_odd_tox_ini_takes_no_time(tree: Tree, line: str) -> None:
     began = time.perf_counter()
     group_of(tree, tox, "it")
     assert time.perf_counter() - began < 2
+
+
+TOX_TOML = """\
+env_list = ["3.13", "docs"]
+
+[env_run_base]
+deps = ["pytest", "coverage>=7"]
+
+[env.docs]
+deps = [
+    "sphinx",  # the pages
+    { replace = "ref", of = ["env_run_base", "deps"], extend = true },
+    "-r{tox_root}/dev.txt",
+]
+
+[env.lint]
+base = ["docs"]
+
+[env.text]
+deps = '''
+  idna
+  attrs'''
+
+[env.odd]
+deps = [{ replace = "env", name = "DEPS" }, "idna"]
+"""
+
+
+def test_t04_a_tox_toml_is_left_to_tox(tree: Tree) -> None:
+    tox = TOX_TOML.partition("[env.lint]")[0]
+    plan = planned(tree({"pyproject.toml": PROJECT, "tox.toml": tox}))
+    assert plan.text == PROJECT
+    assert messages(plan) == [
+        (
+            "warning tox.toml:4: tox goes on installing the `deps` of testenv (pytest,"
+            " coverage>=7), testenv:docs (sphinx, {[testenv]deps}, -r{tox_root}/dev.txt)"
+        )
+    ]
+    assert plan.imported.files[0].buckets == {"left": 2}
+
+
+@pytest.mark.parametrize(
+    ("environment", "group"),
+    [
+        ("docs", ["sphinx", "pytest", "coverage>=7", "toml"]),
+        ("text", ["idna", "attrs"]),
+        ("3.13", ["pytest", "coverage>=7"]),
+        ("3.14", ["pytest", "coverage>=7"]),
+    ],
+)
+def test_t05_an_environment_of_tox_toml_becomes_a_group(
+    tree: Tree, environment: str, group: list[str]
+) -> None:
+    files = {"pyproject.toml": PROJECT, "tox.toml": TOX_TOML, "dev.txt": "toml\n"}
+    plan = planned(tree(files), groups=(("it", f"tox.toml:{environment}"),), ignored=("dev.txt",))
+    assert sorted(plan.values["dependency-groups"]["it"]) == sorted(group)
+    assert [(file.path, file.format) for file in plan.imported.files[:2]] == [
+        ("tox.toml", "tox"),
+        (f"tox.toml:{environment}", "tox"),
+    ]
+
+
+def test_t05_what_only_tox_can_fill_in_of_a_tox_toml_needs_action(tree: Tree) -> None:
+    root = tree({"pyproject.toml": PROJECT, "tox.toml": TOX_TOML})
+    plan = planned(root, groups=(("it", "tox.toml:odd"),))
+    assert plan.values["dependency-groups"] == {"it": ["idna"]}
+    assert (
+        "action tox.toml:odd:22: `{'replace': 'env', 'name': 'DEPS'}`: only tox knows what this is"
+    ) in messages(plan)
+
+
+def test_t05_a_tox_toml_that_is_not_valid_is_refused(tree: Tree) -> None:
+    root = tree({"pyproject.toml": PROJECT, "tox.toml": "env_list = [\n"})
+    assert refusal(root).startswith("tox.toml is not valid TOML: ")
+    ignored = planned(root, ignored=("tox.toml",))
+    assert ignored.text == PROJECT
+
+
+def test_tox_reads_tox_ini_before_tox_toml(tree: Tree) -> None:
+    tox = "[testenv]\ndeps = idna\n"
+    plan = planned(tree({"pyproject.toml": PROJECT, "tox.ini": tox, "tox.toml": TOX_TOML}))
+    assert [file.path for file in plan.imported.files] == ["tox.ini"]
+
+
+@pytest.mark.parametrize(
+    ("name", "tox"),
+    [
+        ("tox.toml:lint", TOX_TOML),
+        ("tox.ini:b", "[testenv]\ndeps = six\n[testenv:a]\ndeps = idna\n[testenv:b]\nbase = a\n"),
+    ],
+)
+def test_t05_an_environment_with_the_deps_of_another_one_is_refused(
+    tree: Tree, name: str, tox: str
+) -> None:
+    root = tree({"pyproject.toml": PROJECT, name.partition(":")[0]: tox})
+    assert refusal(root, groups=(("it", name),)) == (
+        f"{name} cannot be read: the environment inherits from another one by `base`: name that one"
+    )
 
 
 def test_nobody_is_told_to_delete_a_tox_ini(tree: Tree) -> None:

@@ -106,5 +106,5 @@ def test_what_poetry_refuses_is_refused(text: str) -> None:
         ("~2.7 || ^3.6", ">=3.6,<4.0", (">=2.7,<2.8",)),
     ],
 )
-def test_pythons(text: str, specifier: str, dropped: tuple[str, ...]) -> None:
+def test_p37_pythons(text: str, specifier: str, dropped: tuple[str, ...]) -> None:
     assert read_python(text) == Constraint(specifier=specifier, dropped=dropped)

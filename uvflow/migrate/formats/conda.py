@@ -1,11 +1,12 @@
-"""conda: environment.yml as the requirements file that says the same. Pure."""
+"""conda: environment.yml as a requirements file of the same packages on PyPI. Pure."""
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from uvflow.errors import UsageError
 from uvflow.findings import Origin
+from uvflow.migrate.formats.pip.requirements_txt import as_file
 from uvflow.migrate.formats.versions import read_constraint
 from uvflow.migrate.groups import import_files
 from uvflow.migrate.includes import Reader
@@ -47,37 +48,40 @@ _SYSTEM = re.compile(
     r"|yaml|zlib"
 )
 _CHANNELS = re.compile("anaconda|bioconda|conda-forge|defaults|main|nodefaults|nvidia|pytorch|r")
-
-_SPEC = re.compile(r"(?:(?P<channel>[^\s:/]+)[^\s:]*::)?(?P<name>[\w.-]+)\s*(?P<rest>.*)")
-_WITH_BUILD = re.compile(r"(?P<version>={0,2}\s*[^=<>!~,|\s]+)(?:=|\s+)(?P<build>[\w.*]+)")
-_BRACKETS = re.compile(
-    r"""(?P<key>\w+)\s*=\s*(?P<quote>['"]?)(?P<value>[^'"\]]*?)(?P=quote)\s*(?:,|\])"""
+_SPEC = re.compile(
+    r"(?:(?P<channel>[^\s:/]+)[^\s:]*::)?(?P<name>[\w.-]+)\s*(?P<versions>[^\[]*)"
+    r"(?:\[(?P<keys>.*)\])?"
 )
+_KEY = re.compile(
+    r"""\s*(?P<key>version|build|channel)\s*=\s*"""
+    r"""(?P<quote>['"]?)(?P<value>[^'"]*?)(?P=quote)\s*(?:,|$)"""
+)
+_WITH_BUILD = re.compile(r"(?P<version>={0,2}\s*[^=<>!~,|\s]+)(?:=|\s+)(?P<build>[\w.*]+)")
 _CLAUSE = re.compile(r"(?P<operator>[<>=!~]{0,2})\s*(?P<version>[\w.!+]*)(?P<all>\.?\*)?")
 _CUDA = re.compile(r"(?:cuda|^=*)(?P<major>\d+)\.(?P<minor>\d+)")
 _PYTORCH = "https://download.pytorch.org/whl/"
-_MOST = 1 << 17  # characters of a file; an export of 500 packages has a quarter of it
+_MAX_LENGTH = 1 << 17  # characters of a file; an export of 500 packages has a quarter of it
 
 
 def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """What the environment.yml at `path` asks for, as far as it is known to be on PyPI."""
+    """The packages of the environment.yml at `path`, as far as they are known to be on PyPI."""
     import yaml  # 15 ms, for a project with an environment.yml only
 
     text = read_file(path).decode("utf-8", "replace")
-    if len(text) > _MOST:
-        raise UsageError(f"{path} is too large", cause=f"more than {_MOST:,} characters")
+    if len(text) > _MAX_LENGTH:
+        raise UsageError(f"{path} is too large", cause=f"more than {_MAX_LENGTH:,} characters")
     reader = _Reader(path=path, lines=text.splitlines(), outcomes=outcomes)
     try:
         reader.read(yaml.compose(text, Loader=yaml.SafeLoader))
     except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        reader.refuse_file(f"this is not YAML: {getattr(error, 'problem', '')}", mark and mark.line)
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", "")
+        reader.refuse_file(f"this is not YAML: {problem}", mark.line if mark else 0)
     return reader.imported(read_file)
 
 
 @dataclass(kw_only=True)
 class _Reader:
-    """Reads one file; `requirements` has the text of a requirements file, by the same lines."""
+    """Reads one file; `requirements` are the lines of a requirements file, by their numbers."""
 
     path: str
     lines: list[str]
@@ -87,17 +91,16 @@ class _Reader:
     requires_python: str | None = None
 
     def imported(self, read_file: Read) -> ImportedRequirements:
-        """Whatever pip would make of the requirements, with the rest of the file."""
-        comments = (line if line.lstrip().startswith("#") else "" for line in self.lines)
-        lines = [self.requirements.get(at, comment) for at, comment in enumerate(comments)]
-        data = "\n".join(lines).encode()
+        """The import of the requirements file, with the rest of the environment."""
+        numbered = enumerate(self.lines, 1)
+        comments = {at: text for at, text in numbered if text.lstrip().startswith("#")}
+        data = as_file(comments | self.requirements)
 
         def read(path: str) -> bytes:
             return data if path == self.path else read_file(path)
 
         reader = Reader(read_file=read, options=self.outcomes.options)
-        file = InputFile(path=self.path, role=Role.PROJECT)
-        imported = import_files([file], reader)
+        imported = import_files([InputFile(path=self.path, role=Role.PROJECT)], reader)
         own, *others = imported.files
         buckets = {**own.outcomes, **self.outcomes.buckets}
         return replace(
@@ -107,11 +110,12 @@ class _Reader:
             requires_python=self.requires_python,
         )
 
-    def refuse_file(self, message: str, line: int | None) -> None:
-        origin, hint = self._origin(line or 0), f"correct it, or `--ignore {self.path}`"
-        self.outcomes.refuse("file-unreadable", message, origin, hint)
+    def refuse_file(self, message: str, line: int) -> None:
+        hint = f"correct it, or `--ignore {self.path}`"
+        self.outcomes.refuse("file-unreadable", message, self._origin(line), hint)
 
     def _origin(self, line: int) -> Origin:
+        """Of a line as PyYAML counts them, from 0."""
         return Origin(path=self.path, line=line + 1)
 
     def _needs_action(self, message: str, line: int, hint: str) -> None:
@@ -151,43 +155,39 @@ class _Reader:
                 self.refuse_file("this is neither a package nor `pip:`", line)
 
     def _write(self, node: Any, text: str) -> None:
-        """A line for pip, with the comment behind it."""
-        behind = "".join(self.lines[node.end_mark.line :][:1])[node.end_mark.column :].strip()
-        comment = f"  {behind}" if behind.startswith("#") else ""
-        if node.start_mark.line in self.requirements:  # each line has one outcome
-            message = f"`{node.value}` is on the line of another package"
-            self.refuse_file(message, node.start_mark.line)
-        self.requirements[node.start_mark.line] = f"{text}{comment}"
+        """A line for pip, with the comment after it."""
+        start, end = node.start_mark, node.end_mark
+        comment = self.lines[end.line][end.column :].strip() if end.line < len(self.lines) else ""
+        if start.line + 1 in self.requirements:  # each line has one outcome
+            self.refuse_file(f"`{node.value}` is on the line of another package", start.line)
+        if comment.startswith("#"):
+            text = f"{text}  {comment}"
+        self.requirements[start.line + 1] = text
 
     def _read_spec(self, node: Any, header: int) -> None:
-        spec, line = _SPEC.fullmatch(node.value.strip()), node.start_mark.line
-        name, rest = (spec["name"].lower(), spec["rest"]) if spec else ("", node.value)
-        keys = {one["key"]: one["value"] for one in _BRACKETS.finditer(rest)}
-        rest = (
-            rest if "[" not in rest else "=".join(filter(None, map(keys.get, ("version", "build"))))
-        )
-        channel = (spec and spec["channel"]) or keys.get("channel", "defaults")
-        build = _WITH_BUILD.fullmatch(rest)
+        line = node.start_mark.line
         try:
-            exact = f"=={build['version'].lstrip('= ')}" if build else rest
-            constraint = read_constraint(_as_pep440(exact))
+            spec = _parse_spec(node.value.strip())
+            constraint = read_constraint(_as_pep440(spec.versions))
         except ValueError:
             message = f"`{node.value}` is not a package with its versions"
             self._needs_action(message, line, "write it as `name=version`")
             return
+        name = spec.name
         text = f"{_ON_PYPI.get(name, name)}{constraint.specifier}"
         if name == "python":
+            # An export has a patch release, which nobody has chosen.
             minor = re.sub(r"^==(\d+\.\d+)\.\d+(\.\*)?$", r"==\1.*", constraint.specifier)
-            self.requires_python = minor or None  # an export has a patch, which nobody asked for
+            self.requires_python = minor or None
             self.outcomes.record_bucket(Bucket.IMPORTED, self._origin(line))
         elif name in ("pytorch-cuda", "cpuonly"):
-            self._write(node, f"--extra-index-url {_PYTORCH}{_pytorch_build(rest)}")
+            self._write(node, f"--extra-index-url {_PYTORCH}{_pytorch_build(spec.versions)}")
         elif name in ("pip", "setuptools", "wheel"):
             self.outcomes.record_bucket(Bucket.DEFAULT, self._origin(line))
-        elif _CHANNELS.fullmatch(channel) and (name in _ON_PYPI or _SAME.fullmatch(name)):
+        elif _CHANNELS.fullmatch(spec.channel) and (name in _ON_PYPI or _SAME.fullmatch(name)):
             self._write(node, text)
-            if build:
-                self._read_build(name, build["build"], header, line)
+            if spec.build:
+                self._read_build(name, spec.build, header, line)
         elif _SYSTEM.fullmatch(name):
             message = f"`{name}` is not Python: uv installs no system libraries"
             self._needs_action(message, line, "keep conda, apt or pixi for it")
@@ -202,9 +202,41 @@ class _Reader:
         message = f"the build {build} of {name} is left out"
         if name == "pytorch" and "cuda" in build:
             url = f"{_PYTORCH}{_pytorch_build(build)}"
-            self.requirements[header] = f"--extra-index-url {url}"
+            self.requirements[header + 1] = f"--extra-index-url {url}"
             message += f", except for {url}"
         self.outcomes.warn("build-dropped", message, self._origin(line))
+
+
+class _Spec(NamedTuple):
+    """A package with its versions as conda has them, and "" for any build."""
+
+    name: str
+    channel: str
+    versions: str
+    build: str
+
+
+def _parse_spec(text: str) -> _Spec:
+    """A spec such as `conda-forge::numpy=1.26.4=py312_0` or `numpy[version='>=1.2']`.
+
+    The keys in brackets count (conda's documentation, "Package match specifications"). Raises
+    ValueError for others than the version, the build and the channel.
+    """
+    match = _SPEC.fullmatch(text)
+    if match is None or _KEY.sub("", match["keys"] or ""):
+        raise ValueError(text)
+    keys = {key["key"]: key["value"] for key in _KEY.finditer(match["keys"] or "")}
+    versions, build = match["versions"].strip(), ""
+    with_build = _WITH_BUILD.fullmatch(versions)
+    if with_build:
+        versions, build = f"=={with_build['version'].lstrip('= ')}", with_build["build"]
+    channel, _, _ = keys.get("channel", match["channel"] or "defaults").partition("/")
+    return _Spec(
+        name=match["name"].lower(),
+        channel=channel,
+        versions=keys.get("version", versions),
+        build=keys.get("build", build),
+    )
 
 
 def _are_texts(node: Any) -> bool:

@@ -22,16 +22,15 @@ from uvflow.migrate.toml_lines import Keys, TomlLine
 from uvflow.migrate.toml_text import lenient_values
 from uvflow.paths import MANIFEST
 
-_OF_BACKEND = ("build", "metadata", "publish", "version")
+_READ_BY_BACKEND = ("build", "metadata", "publish", "version")
 _LISTS = ("dependencies", "extra-dependencies", "dependency-groups")
-_OF_HATCH = ("description", "detached", "installer", "path", "skip-install", "template", "type")
+_IGNORED = ("description", "detached", "installer", "path", "skip-install", "template", "type")
 _PLATFORMS = {"linux": "linux", "macos": "darwin", "windows": "win32"}
-_PLATFORM = {"dependencies": list}
 _SHAPE = {
     "envs": {
         "*": {
             **{key: [str] for key in (*_LISTS, "features")},
-            "overrides": {"platform": dict.fromkeys(_PLATFORMS, _PLATFORM)},
+            "overrides": {"platform": {key: {"dependencies": list} for key in _PLATFORMS}},
             "python": str,
             "template": str,
         }
@@ -40,12 +39,12 @@ _SHAPE = {
 
 
 def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """What `[tool.hatch]` of the pyproject.toml at `path` says, or the hatch.toml there."""
+    """`[tool.hatch]` of the pyproject.toml at `path`, or the same without prefix in hatch.toml."""
     shape = {"tool": {"hatch": _SHAPE}} if path == MANIFEST else _SHAPE
     tables = _Hatch.parse("Hatch", path, read_file, outcomes, shape)
     prefix: Keys = ("tool", "hatch") if path == MANIFEST else ()
     tables.read_own_lists()
-    for key in _OF_BACKEND:
+    for key in _READ_BY_BACKEND:
         tables.record(Bucket.LEFT, *prefix, key)
     tables.envs = (*prefix, "envs")
     for name in tables.file.value(*tables.envs) or ():
@@ -58,10 +57,7 @@ class _Hatch(ToolTables):
     envs: Keys = ()
 
     def read_environment(self, name: str) -> None:
-        """One with requirements of its own becomes a group, and a profile where it says more.
-
-        What it inherits from its template is inherited key by key, and a list replaces a list.
-        """
+        """An environment with requirements of its own becomes a group; its options, a profile."""
         where, group, owner = (*self.envs, name), self._group(name), self._owner(name)
         if owner == name:
             self.groups[group] = tuple(self._entries(name))
@@ -72,7 +68,7 @@ class _Hatch(ToolTables):
             if group not in ("dev", name):
                 self._notice(where, f"the environment {name} becomes the group {group}")
         self._read_profile(name)
-        for key in _OF_HATCH:
+        for key in _IGNORED:
             self.drop(*where, key)
         is_dev = owner in (None, "default")
         run = "uvflow run --" if is_dev else f"uv run --group {self._group(str(owner))}"
@@ -82,7 +78,7 @@ class _Hatch(ToolTables):
         self.outcomes.warn("environment-differs", message, self.file.origin(*where))
 
     def _chain(self, name: str) -> tuple[str, ...]:
-        """The environment and the templates that it inherits from, the nearest first."""
+        """The environment and the templates whose keys it inherits, the nearest first."""
 
         def template(of: str) -> tuple[str, ...]:
             table = self.file.value(*self.envs, of) or {}
@@ -96,7 +92,7 @@ class _Hatch(ToolTables):
         return next((value for value in found if value is not None), None)
 
     def _owner(self, name: str) -> str | None:
-        """Whose group has what the environment needs, if anything is needed."""
+        """The nearest environment of the chain with requirements; its group has them."""
         tables = {each: self.file.value(*self.envs, each) or () for each in self._chain(name)}
         return next((each for each, keys in tables.items() if {*_LISTS} & {*keys}), None)
 
@@ -111,7 +107,8 @@ class _Hatch(ToolTables):
 
     def _entries(self, name: str) -> Iterator[Entry]:
         where, table = (*self.envs, name), self.file.value(*self.envs, name)
-        origin, (template, *_) = self.file.origin(*where), (*self._chain(name)[1:], "")
+        origin, templates = self.file.origin(*where), self._chain(name)[1:]
+        template = templates[0] if templates else ""
         owner = self._owner(template) if template else None
         if owner and "dependencies" not in table:
             yield IncludeGroup(group=self._group(owner), origin=origin)
@@ -133,15 +130,16 @@ class _Hatch(ToolTables):
             self.needs_action(where, message, f"compare the group {self._group(name)} with it")
 
     def _read_profile(self, name: str) -> None:
-        where, owner = (*self.envs, name), self._owner(name)
         for key in ("features", "python"):
-            self.take(*where, key)
-        says = {"extras": self._value(name, "features"), "python": self._value(name, "python")}
-        says = {key: value for key, value in says.items() if value}
-        profile, table = "dev", dict[str, Any]()
+            self.take(*self.envs, name, key)
+        extras, python = self._value(name, "features") or None, self._value(name, "python")
+        if not (extras or python):
+            return
+        profile, owner = self._group(name), self._owner(name)
+        table = {"extras": extras, "python": python}
         if name != "default":
-            profile = self._group(name)
-            table = {"groups": [self._group(owner)] if owner else []}
-            says |= {"environment": f".venv-{profile}"} if says else {}
-        for key, value in (table | says).items() if says else ():
-            self.values[*PROFILES, profile, key] = TomlLine(value=value)
+            groups = [self._group(owner)] if owner else []
+            table = {"groups": groups, **table, "environment": f".venv-{profile}"}
+        for key, value in table.items():
+            if value is not None:
+                self.values[*PROFILES, profile, key] = TomlLine(value=value)

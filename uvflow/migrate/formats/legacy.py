@@ -1,16 +1,14 @@
-"""Rye, flit's own tables, and keys of an early uv: what precedes uv. Pure."""
+"""Rye, pip-tools, flit's own tables, and keys of an early uv: what precedes uv. Pure."""
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from uvflow.migrate.formats.local_project import read_if_there
-from uvflow.migrate.formats.tool_tables import (
-    BUILD_BACKEND,
-    BUILD_REQUIRES,
-    SOURCES_SHAPE,
-    ToolTables,
-)
+from uvflow.migrate.formats.pip.requirements_txt import as_file
+from uvflow.migrate.formats.tool_tables import SOURCES_SHAPE, ToolTables
 from uvflow.migrate.groups import import_files
 from uvflow.migrate.includes import Reader
 from uvflow.migrate.ledger import LineOutcomes
@@ -19,11 +17,12 @@ from uvflow.migrate.toml_lines import TomlLine
 
 _RYE = ("tool", "rye")
 _RYE_LOCKS = ("requirements.lock", "requirements-dev.lock")
+_PIP_TOOLS = ("tool", "pip-tools")
+# What pip reads in a requirements file as well; of the rest uv needs only `pip-args`, if anything.
+_OF_PIP = ("constraint", "extra-index-url", "find-links", "index-url", "pre", "trusted-host")
 _UV = ("tool", "uv")
-_OF_EARLY_UV = ("dev-dependencies", "index-url", "extra-index-url")
 _FLIT = ("tool", "flit")
 _METADATA = (*_FLIT, "metadata")
-
 # One that may be older than 3.2, the first that reads [project].
 _FLIT_CORE = re.compile(
     r"flit(?:[-_]core)?\b(?!.*[>~=]=\s*(?:3\.[2-9]|3\.\d\d|[4-9]))(?P<bounds>.*)"
@@ -40,11 +39,9 @@ _SHAPE = {
         "uv": {"dev-dependencies": [str], "extra-index-url": [str], "index-url": str},
         "flit": {
             "metadata": {
-                "keywords": str,
-                "requires": [str],
+                **dict.fromkeys(("keywords", "requires-python"), str),
+                **{key: [str] for key in ("requires", "dev-requires")},
                 "requires-extra": {"*": [str]},
-                "dev-requires": [str],
-                "requires-python": str,
                 "urls": dict,
             },
             "scripts": dict,
@@ -63,11 +60,9 @@ _SAME = {
     "urls": ("urls",),
 }
 
-_TABLES = {"console_scripts": ("scripts",), "gui_scripts": ("gui-scripts",)}
-
 
 def read_rye(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """What `[tool.rye]` of the pyproject.toml at `path` says, and the pins of its lock files."""
+    """`[tool.rye]` of the pyproject.toml at `path`, with the pins of Rye's lock files."""
     tables = ToolTables.parse("Rye", path, read_file, outcomes, _SHAPE)
     if tables.file.value(*_RYE, "dev-dependencies"):
         tables.groups["dev"] = tables.entries(*_RYE, "dev-dependencies", group="dev")
@@ -89,32 +84,83 @@ def read_rye(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequ
     def read_lock(path: str) -> bytes:
         return re.sub(rb"(?m)^-e file:\.\s*$", b"", read_file(path))  # the project itself
 
-    locks = [
-        InputFile(path=lock, role=Role.PINS, of=path)
-        for lock in _RYE_LOCKS
-        if read_if_there(lock, read_file) is not None
-    ]
+    names = [lock for lock in _RYE_LOCKS if read_if_there(lock, read_file) is not None]
+    locks = [InputFile(path=name, role=Role.PINS, of=path) for name in names]
     reader = Reader(read_file=read_lock, options=outcomes.options)
     return tables.imported(_RYE).with_more(import_files(locks, reader))
 
 
+def read_pip_tools(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
+    """`[tool.pip-tools]` of the file at `path`, by a requirements file with the same options."""
+    tables = ToolTables.parse("pip-tools", path, read_file, outcomes, {})
+    lines = defaultdict[int, list[str]](list)  # items of an array may share a line
+    for table in (_PIP_TOOLS, (*_PIP_TOOLS, "compile"), (*_PIP_TOOLS, "sync")):
+        for entry in tables.file.entries(*table):
+            option, where = str(entry.key).replace("_", "-"), (*table, str(entry.key))
+            if option in _OF_PIP and entry.value:
+                tables.moved.append(where)
+                for item in tables.file.entries(*where) or (entry,):
+                    value = "" if item.value is True else f" {item.value}"
+                    lines[item.origin.line].append(f"--{option}{value}")
+            elif option != "pip-args" and not isinstance(entry.value, dict):
+                tables.drop(*where)
+    data = as_file({number: " ".join(texts) for number, texts in lines.items()})
+
+    def read_options(other: str) -> bytes:
+        return data if other == path else read_file(other)
+
+    reader = Reader(read_file=read_options, options=outcomes.options)
+    imported = import_files([InputFile(path=path, role=Role.PROJECT)], reader)
+    own, *others = imported.files
+    for origin, bucket in own.outcomes.items():
+        outcomes.record_bucket(bucket, origin)
+    return tables.imported(_PIP_TOOLS).with_more(replace(imported, files=tuple(others)))
+
+
 def read_uv(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """Keys of an early uv: what uv adds to the group dev, and indexes, the default one last."""
+    """The keys of an early uv: `dev-dependencies`, and indexes, the default one last."""
     tables = ToolTables.parse("uv", path, read_file, outcomes, _SHAPE)
-    dev, default, others = ((*_UV, key) for key in _OF_EARLY_UV)
+    dev, default, extra = (*_UV, "dev-dependencies"), (*_UV, "index-url"), (*_UV, "extra-index-url")
     if tables.file.value(*dev) is not None:
         tables.groups["dev"] = tables.entries(*dev, group="dev")
-    for number, url in enumerate(tables.take(*others) or ()):
-        tables.read_source({"url": url}, (*others, number), is_default=False)
+    for number, url in enumerate(tables.take(*extra) or ()):
+        tables.read_source({"url": url}, (*extra, number), is_default=False)
     if url := tables.take(*default):
         tables.read_source({"name": "default", "url": url}, default, is_default=True)
-    return tables.imported(dev, default, others)
+    return tables.imported(dev, default, extra)
 
 
 def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """What `[tool.flit.metadata]` of the pyproject.toml at `path` says; flit_core stays."""
+    """`[tool.flit.metadata]` of the pyproject.toml at `path`, for the same build backend."""
     tables = ToolTables.parse("flit", path, read_file, outcomes, _SHAPE)
     metadata = tables.file.value(*_METADATA)
+    _read_flit_metadata(tables, metadata)
+    tables.move_each((*_FLIT, "scripts"), ("project", "scripts"))
+    tables.move_entry_points(*_FLIT, "entrypoints")
+    tables.dependencies = tables.requirements(*_METADATA, "requires", group="")
+    for extra in metadata.get("requires-extra", ()):
+        tables.extras[extra] = tables.requirements(*_METADATA, "requires-extra", extra)
+    if "dev-requires" in metadata:  # the extra dev, as flit has it
+        tables.extras["dev"] = tables.requirements(*_METADATA, "dev-requires")
+    tables.requires_python = tables.take(*_METADATA, "requires-python")
+    requires = tables.file.value("build-system", "requires") or ()
+    tables.change(("build-system", "requires"), [_flit_core(text) for text in requires])
+    if tables.file.value("build-system", "build-backend") == "flit.buildapi":
+        tables.change(("build-system", "build-backend"), "flit_core.buildapi")
+    for key in ("module", "sdist", "external-data"):
+        tables.record(Bucket.LEFT, *_FLIT, key)
+    for origin, keys in tables.file.units(*_METADATA).items():
+        if origin not in outcomes.buckets:
+            message = (
+                f"`{'.'.join(map(str, keys))}` cannot be imported, and flit_core builds nothing"
+                " from [tool.flit.metadata] beside [project]"
+            )
+            hint = "remove it, and write what it is for into [project] after the import"
+            outcomes.refuse("not-imported", message, origin, hint)
+    return tables.imported(_FLIT)
+
+
+def _read_flit_metadata(tables: ToolTables, metadata: Mapping[str, Any]) -> None:
     tables.values["project", "dynamic"] = TomlLine(value=["version", "description"])
     for key, place in _SAME.items():
         tables.move_each((*_METADATA, key), ("project", *place))
@@ -125,36 +171,16 @@ def read_flit(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedReq
     tables.move((*_METADATA, "license"), ("project", "license"), {"text": metadata.get("license")})
     if "license" in metadata:
         message = "of this, flit_core writes no `License` into a package: its classifiers say it"
-        origin = tables.file.origin(*_METADATA, "license")
-        outcomes.warn("metadata-differs", message, origin)
+        tables.warn("metadata-differs", message, (*_METADATA, "license"))
     for role in ("author", "maintainer"):
         keys = {"name": role, "email": f"{role}-email"}
-        person = {key: tables.take(*_METADATA, k) for key, k in keys.items() if k in metadata}
-        tables.values |= {("project", f"{role}s"): TomlLine(value=[person])} if person else {}
-    tables.move_each((*_FLIT, "scripts"), ("project", "scripts"))
-    for group in tables.file.value(*_FLIT, "entrypoints") or ():
-        place = _TABLES.get(group, ("entry-points", group))
-        tables.move_each((*_FLIT, "entrypoints", group), ("project", *place))
-    _read_flit_lists(tables, metadata)
-    if "requires-python" in metadata:
-        tables.requires_python = tables.take(*_METADATA, "requires-python")
-    requires = tables.file.value(*BUILD_REQUIRES) or ()
-    tables.change(BUILD_REQUIRES, [_flit_core(text) for text in requires])
-    if tables.file.value(*BUILD_BACKEND) == "flit.buildapi":
-        tables.change(BUILD_BACKEND, "flit_core.buildapi")
-    for key in (key for key in metadata if key.startswith("x-")):
-        tables.drop(*_METADATA, key)  # flit takes no such table beside [project]
-    for key in ("module", "sdist", "external-data"):
-        tables.record(Bucket.LEFT, *_FLIT, key)
-    return tables.imported(_FLIT)
-
-
-def _read_flit_lists(tables: ToolTables, metadata: Mapping[str, Any]) -> None:
-    tables.dependencies = tables.requirements(*_METADATA, "requires", group="")
-    for extra in metadata.get("requires-extra", ()):
-        tables.extras[extra] = tables.requirements(*_METADATA, "requires-extra", extra)
-    if "dev-requires" in metadata:  # the extra dev, as flit has it
-        tables.extras["dev"] = tables.requirements(*_METADATA, "dev-requires")
+        person = {name: tables.take(*_METADATA, key) for name, key in keys.items()}
+        person = {name: value for name, value in person.items() if value is not None}
+        if person:
+            tables.values["project", f"{role}s"] = TomlLine(value=[person])
+    for key in metadata:
+        if key.startswith("x-"):  # flit refuses the table beside [project]
+            tables.drop(*_METADATA, key)
 
 
 def _flit_core(text: str) -> str:

@@ -1,30 +1,27 @@
-"""Local files, projects and archives: what is there, what can be installed, its name. Pure."""
+"""Local projects and archives: whether they can be installed, and their names. Pure."""
 
 from uvflow.errors import UsageError
 from uvflow.migrate.model import Read
 from uvflow.migrate.toml_text import lenient_values
 from uvflow.paths import MANIFEST
 
+_FILES = (MANIFEST, "setup.cfg", "setup.py")
+
 
 def is_installable(path: str, read_file: Read) -> bool:
-    """Whether `path` is an archive, or a directory with something to build in it."""
+    """Whether `path` is a file, or a directory with a project."""
     return read_if_there(path, read_file) is not None or bool(_metadata(path, read_file))
 
 
 def local_metadata(path: str, key: str, read_file: Read) -> str | None:
-    """The name or the version of the project at `path`, where it is written and not computed."""
+    """The name or the version of the project at `path`, None where it is not a literal."""
     found = (value_in(file, text, key) for file, text in _metadata(path, read_file).items())
     return next((value for value in found if isinstance(value, str) and value), None)
 
 
-_FILES = (MANIFEST, "setup.cfg", "setup.py")
-
-
 def _metadata(path: str, read_file: Read) -> dict[str, str]:
-    files = {name: read_if_there(f"{path}/{name}", read_file) for name in _FILES}
-    return {
-        name: data.decode("utf-8", "replace") for name, data in files.items() if data is not None
-    }
+    files = ((name, read_if_there(f"{path}/{name}", read_file)) for name in _FILES)
+    return {name: data.decode("utf-8", "replace") for name, data in files if data is not None}
 
 
 def read_if_there(path: str, read_file: Read) -> bytes | None:
@@ -41,7 +38,7 @@ def text_of(path: str, read_file: Read) -> str:
 
 
 def value_in(file: str, text: str, key: str) -> object:
-    """What the file of a project has for `key`, which is of its metadata; None if not written."""
+    """The metadata `key` in pyproject.toml, setup.cfg or setup.py; None if it is not a literal."""
     if file != MANIFEST:
         return _values(file, text).get(key)
     values = lenient_values(text)
@@ -65,7 +62,7 @@ def is_package(read_file: Read) -> bool:
 
 
 def _values(file: str, text: str) -> dict[str, object]:
-    """The arguments of `setup()`, None for one that is elsewhere; none in an unreadable file."""
+    """The arguments of `setup()`, None for one without a literal; none in an unreadable file."""
     # 6 ms, for the parsers of two formats that a project may not have.
     from uvflow.migrate.formats.setup_script import COMPUTED, Reference, read_options
 
@@ -73,6 +70,6 @@ def _values(file: str, text: str) -> dict[str, object]:
         options = read_options(file, text.encode())
     except UsageError:
         return {}
-    found = {name: option.value for name, option in options.items()}
-    elsewhere = {n for n, v in found.items() if v is COMPUTED or isinstance(v, Reference)}
-    return found | dict.fromkeys(elsewhere)
+    values = {name: option.value for name, option in options.items()}
+    computed = [n for n, v in values.items() if v is COMPUTED or isinstance(v, Reference)]
+    return values | dict.fromkeys(computed)

@@ -1,7 +1,5 @@
 """PDM: `[tool.pdm]` of pyproject.toml, pdm.toml, and the pins of its lock files. Pure."""
 
-import re
-
 from uvflow.migrate.formats.local_project import read_if_there
 from uvflow.migrate.formats.tool_tables import ENV_FILE, SOURCES_SHAPE, ToolTables
 from uvflow.migrate.ledger import LineOutcomes
@@ -10,12 +8,11 @@ from uvflow.migrate.toml_lines import TomlEntry
 
 _PDM = ("tool", "pdm")
 _PDM_TOML = "pdm.toml"
-_OF_BACKEND = (
+_READ_BY_BACKEND = (
     *("build", "version"),
     *("includes", "excludes", "source-includes", "package-dir", "editable-backend"),  # of old ones
 )
-_OF_PDM = ("ignore_package_warnings", "options", "use_uv")
-
+_IGNORED = ("ignore_package_warnings", "options", "use_uv")
 _SHAPE = {
     "tool": {
         "pdm": {
@@ -28,31 +25,30 @@ _SHAPE = {
 
 
 def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """What `[tool.pdm]` of the pyproject.toml at `path` says, and pdm.toml beside it."""
+    """`[tool.pdm]` of the pyproject.toml at `path`, with the indexes of pdm.toml."""
     tables = _Pdm.parse("PDM", path, read_file, outcomes, _SHAPE)
     tables.read()
     imported = tables.imported(_PDM)
     if read_if_there(_PDM_TOML, read_file) is None:
         return imported
     own = ToolTables.parse("PDM", _PDM_TOML, read_file, outcomes, {"pypi": dict})
-    for key in own.file.values.keys() - {"pypi"}:
-        own.drop(key)
+    pypi = own.file.value("pypi") or {}
+    if pypi.get("verify_ssl") is False:
+        message = "the certificate of this index was not verified"
+        own.needs_action(("pypi", "verify_ssl"), message, "see `allow-insecure-host` of uv")
+    for key in own.file.values:
+        own.drop(key)  # all that is no index configures PDM
+    given = {"": {key: pypi[key] for key in ("url", "username", "password") if key in pypi}}
+    given |= {name: table for name, table in pypi.items() if isinstance(table, dict)}
     own.indexes = list(tables.indexes)  # where both have one of a name, that of pyproject.toml
     names = {index.name for index in own.indexes}
-    pypi = own.file.value("pypi") or {}
-    given = {name: value for name, value in pypi.items() if isinstance(value, dict)}
-    default = {key: pypi[key] for key in ("url", "username", "password") if key in pypi}
-    for name, table in {"": default, **given}.items():
+    has_default = any(index.is_default for index in own.indexes)
+    for name, table in given.items():
         where = ("pypi", name or "url")
-        if (name or "pypi") in names or (not name and any(i.is_default for i in own.indexes)):
+        if (name or "pypi") in names or (not name and has_default):
             own.record(Bucket.MERGED, *where)
         elif "url" in table:
-            named = {"name": name or "pypi", **table}
-            own.read_source(named, where, is_default=not name)
-            for key in () if name else ("username", "password"):
-                own.record(Bucket.SETTING, "pypi", key)
-        else:
-            own.drop(*where)  # about how PDM asks
+            own.read_source({"name": name or "pypi", **table}, where, is_default=not name)
     own.indexes = own.indexes[len(tables.indexes) :]
     return imported.with_more(own.imported(()))
 
@@ -74,13 +70,14 @@ class _Pdm(ToolTables):
             message = "PDM builds this with setuptools, since nothing else is named"
             hint = "add a [build-system], or `package = false` in [tool.uv]"
             self.needs_action((*_PDM, "distribution"), message, hint)
-        for key in ("distribution", *_OF_PDM):
+        for key in ("distribution", *_IGNORED):
             self.drop(*_PDM, key)
-        for key in _OF_BACKEND:
+        for key in _READ_BY_BACKEND:
             self.record(Bucket.LEFT, *_PDM, key)
         self.read_sources(*_PDM, "source", default="pypi")
-        for index in [i for i in self.indexes if not (i.is_default or i.is_explicit)][:1]:
-            self.warn_of_order(index)
+        others = [index for index in self.indexes if not (index.is_default or index.is_explicit)]
+        if others:
+            self.warn_of_order(others[0])
         self.move((*_PDM, "scripts", "_", "env_file"), ENV_FILE)
         self.read_tasks(*_PDM, "scripts")
 
@@ -97,11 +94,13 @@ class _Pdm(ToolTables):
         self.drop(*where, "respect-source-order")
 
     def _override(self, entry: TomlEntry) -> str | None:
-        """A version stands for itself, a specifier or a URL for what it says."""
-        value = str(entry.value)
-        between = " @ " if "://" in value else "==" if re.match(r"\d", value) else ""
-        text = f"{entry.key}{between}{'' if value == '*' else value}"
-        requirement = self.requirement(text, entry)
+        """The requirement in place of others: by an exact version, a specifier or a URL."""
+        value = str(entry.value).removeprefix("*")
+        if "://" in value:
+            value = f" @ {value}"
+        elif value[:1].isdigit():
+            value = f"=={value}"
+        requirement = self.requirement(f"{entry.key}{value}", entry)
         if requirement is None:
             return None
         where, source = (*_PDM, "resolution", "overrides", str(entry.key)), requirement.source or {}

@@ -1,4 +1,4 @@
-"""The lock files of other tools → old pins with their hashes. Pure."""
+"""Lock files of other tools → pins with their hashes. Pure."""
 
 import json
 import re
@@ -11,13 +11,14 @@ from packaging.version import InvalidVersion, Version
 
 from uvflow.errors import UsageError
 from uvflow.findings import Origin
-from uvflow.migrate.formats.local_project import read_if_there
+from uvflow.migrate.formats.local_project import read_if_there, text_of
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket, ImportedRequirements, Pin, Read
 from uvflow.migrate.toml_lines import TomlFile
 from uvflow.migrate.toml_text import lenient_values
 
 Package = Mapping[str, Any]
+Packages = Iterator[tuple[Origin, Package]]  # each with its place
 
 POETRY_LOCK, PIPFILE_LOCK = "poetry.lock", "Pipfile.lock"
 _TOOLS = {POETRY_LOCK: "poetry", PIPFILE_LOCK: "pipenv"}
@@ -41,10 +42,9 @@ def read_lock(
     outcomes: LineOutcomes,
     declared: ImportedRequirements | None = None,
 ) -> ImportedRequirements:
-    """The pins of the lock file at `path`, if there is one: a pylock.toml (PEP 751), for example.
+    """The pins of the lock file at `path` (PEP 751 and others), none where it does not exist.
 
-    What came from a URL or a path has no pin: its source is one. References of git are as they are
-    `declared`.
+    Packages from a URL or a path have no pin. References of git are those of `declared`.
     """
     data = read_if_there(path, read_file)
     if data is None:
@@ -52,15 +52,14 @@ def read_lock(
     sources = declared.sources if declared else None
     read_packages = _pipfile_packages if path == PIPFILE_LOCK else _locked_packages
     packages = tuple(read_packages(path, data, outcomes))
-    counts = Counter(name for name, _ in {(_name(p), _version(p)) for _, p in packages})
-    pins: dict[Any, Pin] = {}  # pdm.lock has a package again for each set of its extras
+    versions = Counter(name for name, _ in {(_name(p), _version(p)) for _, p in packages})
+    pins: dict[Any, Pin] = {}  # pdm.lock repeats a package for each set of its extras
     for origin, package in packages:
         name, version = _name(package), _version(package)
         kind = package.get("source", {}).get("type")
         has_source = not version or {"path", "url", "archive", "directory"} & package.keys()
         if not has_source and kind not in ("url", "file", "directory"):
-            given = package.get("markers", package.get("marker"))
-            marker = _marker(given) if counts[name] > 1 else ""
+            marker = _marker(package) if versions[name] > 1 else ""
             git = _git(_commit(package), (sources or {}).get(name))
             pins.setdefault((name, version, marker), _pin(package, origin, git, marker))
             outcomes.record_bucket(Bucket.IMPORTED, origin)
@@ -70,39 +69,31 @@ def read_lock(
             message = f"{name} came from a place that only another package names"
             hint = "add it as a requirement of its own, with its source"
             outcomes.needs_action("pin-without-index", message, origin, hint)
-    _warn_of_age(path, declared, {_name(package) for _, package in packages}, outcomes)
+    if declared and packages:
+        _warn_of_age(
+            path, {r.name for r in declared.requirements if r.name} - {*versions}, outcomes
+        )
     report = outcomes.report(path, _TOOLS.get(path, path), (origin for origin, _ in packages))
     return ImportedRequirements(pins=tuple(pins.values()), files=(report,))
 
 
 def locked_versions(name: str, read_file: Read) -> list[str]:
-    """Those that a poetry.lock has of a package, if it can be read."""
-    values = lenient_values(
-        (read_if_there(POETRY_LOCK, read_file) or b"").decode("utf-8", "replace")
-    )
-    packages = (p for p in values.get("package", ()) if isinstance(p, dict))
-    return [_version(p) for p in packages if _name(p) == canonicalize_name(name) and _version(p)]
+    """The versions of a package in poetry.lock, none where it cannot be read."""
+    packages = lenient_values(text_of(POETRY_LOCK, read_file)).get("package", ())
+    same = (p for p in packages if isinstance(p, dict) and _name(p) == canonicalize_name(name))
+    return [version for version in map(_version, same) if version]
 
 
-def _warn_of_age(
-    path: str,
-    declared: ImportedRequirements | None,
-    locked: Collection[str],
-    outcomes: LineOutcomes,
-) -> None:
-    """What a lock file does not have was added after it was made."""
-    names = dict.fromkeys(r.name for r in declared.requirements if r.name) if declared else ()
-    missing = [name for name in names if name not in locked]
-    if locked and missing:
-        message = f"this was made before what it does not have: {', '.join(missing)}"
+def _warn_of_age(path: str, missing: Collection[str], outcomes: LineOutcomes) -> None:
+    """Report requirements that the lock file lacks, since they were added after it was made."""
+    if missing:
+        message = f"this was made before what it does not have: {', '.join(sorted(missing))}"
         hint = "uv chooses the versions of these, and the others keep theirs"
         outcomes.warn("lock-older", message, Origin(path=path, line=1), hint)
 
 
-def _locked_packages(
-    path: str, data: bytes, outcomes: LineOutcomes
-) -> Iterator[tuple[Origin, Package]]:
-    """The packages of a lock file in TOML, each with its place."""
+def _locked_packages(path: str, data: bytes, outcomes: LineOutcomes) -> Packages:
+    """The packages of a lock file in TOML."""
     try:
         file = TomlFile.parse(path, data, _SHAPE)
     except UsageError as error:
@@ -112,16 +103,12 @@ def _locked_packages(
     lines = (n for n, line in enumerate(file.text.split("\n"), 1) if _HEADER.fullmatch(line))
     packages = file.values.get("packages", file.values.get("package", ()))
     for line, package in zip(lines, packages, strict=False):
-        yield (
-            Origin(path=path, line=line),
-            {"files": of_old.get(package.get("name"), ()), **package},
-        )
+        hashes = {"files": of_old.get(package.get("name"), ())}
+        yield Origin(path=path, line=line), {**hashes, **package}
 
 
-def _pipfile_packages(
-    path: str, data: bytes, outcomes: LineOutcomes
-) -> Iterator[tuple[Origin, Package]]:
-    """Those of a Pipfile.lock in the words of the others, without its markers, which are wrong."""
+def _pipfile_packages(path: str, data: bytes, outcomes: LineOutcomes) -> Packages:
+    """The packages with the keys of other lock files, without the markers, which may be wrong."""
     text, at = data.decode("utf-8", "replace"), 0
     try:
         packages = [
@@ -132,23 +119,21 @@ def _pipfile_packages(
         ]
     except (ValueError, TypeError, AttributeError) as error:
         origin = Origin(path=path, line=getattr(error, "lineno", 1))
-        message = f"Pipenv did not write this: {error}"
-        outcomes.refuse("file-unreadable", message, origin, _RESTORE)
+        outcomes.refuse("file-unreadable", f"this is no Pipfile.lock: {error}", origin, _RESTORE)
         return
-    versions: dict[str, tuple[str, Origin]] = {}
+    first: dict[str, tuple[str, Origin]] = {}
     for name, package in packages:
         at = max(at, text.find(f'"{name}": {{', at))
         origin = Origin(path=path, line=text.count("\n", 0, at) + 1)
         # Without a version it is from a URL or a path, or the machine that locked had no need.
         locked = {"name": name, "version": "0" if "git" in package else None, **package}
         version = _version(locked)
-        known, where = (
-            versions.setdefault(_name(locked), (version, origin)) if version else ("", origin)
-        )
-        if version != known:
-            message = f"{_name(locked)} is {known} in {where}, which counts"
-            outcomes.needs_action("pin-conflict", message, origin, "lock both as one version")
-            locked["version"] = None
+        if version:
+            known, where = first.setdefault(_name(locked), (version, origin))
+            if version != known:
+                message = f"{_name(locked)} is {known} in {where}, which counts"
+                outcomes.needs_action("pin-conflict", message, origin, "lock both as one version")
+                locked["version"] = None
         yield origin, {**locked, "markers": "", "ref": None, "revision": package.get("ref")}
 
 
@@ -157,7 +142,7 @@ def _name(package: Package) -> str:
 
 
 def _version(package: Package) -> str:
-    """A Pipfile.lock has it behind `==`."""
+    """The normalised version (PEP 440), "" for none; Pipfile.lock has `==` before it."""
     try:
         return str(Version(str(package.get("version")).removeprefix("==")))
     except InvalidVersion:
@@ -175,16 +160,17 @@ def _pin(package: Package, origin: Origin, git: str, marker: str = "") -> Pin:
     )
 
 
-def _marker(given: Any) -> str:
-    """Where a version is for, whichever extra asks for it; each group may have a marker."""
-    found = given.values() if isinstance(given, dict) else (given,)
-    markers = dict.fromkeys(_EXTRAS.sub("", str(marker)) for marker in found if marker)
-    plain = [marker for marker in markers if "extra" not in marker]
-    return plain[0] if len(plain) == 1 else " or ".join(f"({marker})" for marker in plain)
+def _marker(package: Package) -> str:
+    """The marker of a version without its extras; poetry.lock may have one for each group."""
+    given = package.get("markers", package.get("marker"))
+    markers = given.values() if isinstance(given, dict) else (given,)
+    plain = dict.fromkeys(_EXTRAS.sub("", str(marker)) for marker in markers if marker)
+    without = [marker for marker in plain if "extra" not in marker]
+    return without[0] if len(without) == 1 else " or ".join(f"({marker})" for marker in without)
 
 
 def _commit(package: Package) -> Mapping[str, Any]:
-    """Where a package is from, in the words of poetry.lock; without a `url` it is not a commit."""
+    """The repository and commit with the keys of poetry.lock; no `url` for other packages."""
     source, vcs = package.get("source", {}), package.get("vcs", {})
     if source:
         return source if source.get("type") == "git" else {}
@@ -197,12 +183,13 @@ def _commit(package: Package) -> Mapping[str, Any]:
 
 
 def _git(commit: Mapping[str, Any], declared: Any) -> str:
-    """uv keeps the commit where the reference is the one that [tool.uv.sources] has."""
+    """The source in uv.lock; uv keeps a commit whose reference is that of [tool.uv.sources]."""
     if not commit.get("url"):
         return ""
-    plain = {"rev": commit.get("reference"), "subdirectory": commit.get("subdirectory")}
-    known = declared if isinstance(declared, dict) else plain
+    source = {"rev": commit.get("reference"), "subdirectory": commit.get("subdirectory")}
+    if isinstance(declared, dict):
+        source = declared
     kinds = ("subdirectory", "rev", "tag", "branch")
-    query = "&".join(f"{kind}={known[kind]}" for kind in kinds if known.get(kind))
-    url = known.get("git", commit["url"])
+    query = "&".join(f"{kind}={source[kind]}" for kind in kinds if source.get(kind))
+    url = source.get("git") or commit["url"]
     return f"{url}{'?' if query else ''}{query}#{commit.get('resolved_reference')}"

@@ -1,4 +1,4 @@
-"""Pipenv: a Pipfile, with the Pipfile.lock beside it. Pure."""
+"""Pipenv: Pipfile, and Pipfile.lock beside it. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)")
 
 
 def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """What the Pipfile at `path` says, and the lock file beside it."""
+    """The Pipfile at `path`, with the pins of Pipfile.lock."""
     tables = _Pipfile.parse("Pipenv", path, read_file, outcomes, _SHAPE)
     tables.read()
     imported = tables.imported(())
@@ -47,7 +47,7 @@ class _Pipfile(DependencyTables):
             self.outcomes.warn("env-file", message, Origin(path=".env", line=1), hint)
 
     def _read_sources(self) -> None:
-        """The first is for whatever names none, the others for what names them."""
+        """The first index is the default one; the others are explicit, unless all are searched."""
         searches_all = self.file.value("pipenv", "install_search_all_sources") is True
         for number, entry in enumerate(self.file.entries("source")):
             url = _VARIABLE.sub(r"${\1}", str(entry.value.get("url", "")))
@@ -69,9 +69,7 @@ class _Pipfile(DependencyTables):
                     self.settings["prerelease"] = "allow"
                 case "cool-down-period", str(text) if re.fullmatch(r"\d+d", text):
                     self.settings["exclude-newer"] = f"{text[:-1]} days"
-                    message = (
-                        "versions that are younger than this move, also where they were locked"
-                    )
+                    message = "versions that are younger than this move, also locked ones"
                     self.outcomes.warn("cool-down", message, entry.origin)
                 case "cool-down-period", _:
                     continue  # and needs action
@@ -81,32 +79,34 @@ class _Pipfile(DependencyTables):
             self.record(Bucket.SETTING, "pipenv", str(entry.key))
 
     def _read_python(self) -> None:
-        """A major version says nothing that uv does not know; a patch release is not asked for."""
+        """`3.12` and `3.12.1` become `==3.12.*`: uv takes any patch release. `3` adds nothing."""
         for entry in self.file.entries("requires"):
             version = re.fullmatch(r"(3\.\d+)(\.\d+)?|3", str(entry.value))
             if version is None or entry.key not in ("python_version", "python_full_version"):
                 continue  # and needs action
-            self.requires_python = f"=={version[1]}.*" if version[1] else self.requires_python
-            bucket = Bucket.IMPORTED if version[1] else Bucket.DEFAULT
-            self.outcomes.record_bucket(bucket, entry.origin)
+            if not version[1]:
+                self.outcomes.record_bucket(Bucket.DEFAULT, entry.origin)
+                continue
+            self.requires_python = f"=={version[1]}.*"
+            self.outcomes.record_bucket(Bucket.IMPORTED, entry.origin)
             if version[2]:
                 message = f"uv takes any patch release of Python {version[1]}"
                 hint = f"`uv python pin {version[0]}` for this one"
                 self.outcomes.warn("python-patch", message, entry.origin, hint)
 
     def _read_packages(self, table: str) -> None:
-        """The table of a category; those of development have three names."""
+        """Read the packages of a category into its group; dev has three spellings."""
         plain = canonicalize_name(table)
         group = {"packages": "", "dev-packages": "dev"}.get(plain, plain)
         if group in self.tails:
             message = f"[{table}] is in the dependency group `{group}`, with what was there"
             self.warn("group-merged", message, (table,))
-        entries = list[Requirement]()
+        entries: list[Requirement] = []
         for entry in self.items(table, group=group):
             value = entry.value if isinstance(entry.value, dict) else {"version": entry.value}
             if value.get("path") == ".":  # uv installs the project itself
-                for profile in ("dev", "prod") if not group else ("dev",):
-                    extras = dict.fromkeys(value.get("extras", ()), entry.origin)
+                extras = dict.fromkeys(value.get("extras", ()), entry.origin)
+                for profile in ("dev",) if group else ("dev", "prod"):
                     self.own_extras[profile] = self.own_extras.get(profile, {}) | extras
             if value.keys() & {"hg", "svn", "bzr"}:
                 message, hint = "uv does not install from it", "move the package to git"
@@ -124,14 +124,13 @@ class _Pipfile(DependencyTables):
             self.dependencies += tuple(entries)
 
     def _keys(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        """The keys of an entry as Poetry has them."""
+        """The keys of an entry under their names in Poetry."""
         conditions = (
             f"({value[key]})" if key == "markers" else f"({key} {value[key]})"
             for key in sorted(_MARKERS & value.keys())
         )
-        keys = {k: v for k, v in value.items() if k not in (*_MARKERS, "hashes")}
+        keys = {key: one for key, one in value.items() if key not in (*_MARKERS, "hashes")}
         if "://" in str(keys.get("file", "")):
             keys["url"] = keys.pop("file")
-        return {_NAMES.get(k, k): v for k, v in keys.items()} | {
-            "markers": " and ".join(conditions)
-        }
+        keys = {_NAMES.get(key, key): one for key, one in keys.items()}
+        return {**keys, "markers": " and ".join(conditions)}

@@ -1,7 +1,7 @@
 """Poetry: `[tool.poetry]` of pyproject.toml, with poetry.lock and poetry.toml beside it. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from packaging.requirements import Requirement as Pep508
@@ -10,47 +10,32 @@ from packaging.utils import canonicalize_name
 
 from uvflow.migrate.formats.local_project import read_if_there
 from uvflow.migrate.formats.markers import python_marker
-from uvflow.migrate.formats.pins_files import POETRY_LOCK, locked_versions, read_lock
-from uvflow.migrate.formats.tool_tables import (
-    BUILD_BACKEND,
-    BUILD_REQUIRES,
-    DependencyTables,
-    ToolTables,
-)
+from uvflow.migrate.formats.pins_files import POETRY_LOCK, read_lock
+from uvflow.migrate.formats.tool_tables import DependencyTables, ToolTables
 from uvflow.migrate.formats.versions import read_python
 from uvflow.migrate.indexes import PYPI, Index
 from uvflow.migrate.ledger import LineOutcomes
-from uvflow.migrate.model import (
-    SOURCES,
-    Bucket,
-    ImportedRequirements,
-    IncludeGroup,
-    Read,
-    Requirement,
-)
+from uvflow.migrate.model import Bucket, ImportedRequirements, IncludeGroup, Read, Requirement
 from uvflow.migrate.toml_lines import Keys, TomlEntry, TomlLine
 
 _POETRY: Keys = ("tool", "poetry")
+_POETRY_TOML = "poetry.toml"
 _DEPENDENCIES = (*_POETRY, "dependencies")
 _CORE = "poetry-core>=2.0"  # the first that reads [project]
 _CORE_BACKEND = "poetry.core.masonry.api"
 _POETRY_ITSELF = re.compile(r"poetry(?:-core)?\b(?!-)(?!\s*(?:>=|==|~=|\^)\s*2)", re.IGNORECASE)
 _POETRY_1 = re.compile(r"poetry(?:-core)?\s*(?:.*<\s*2|[=~]=\s*1)", re.IGNORECASE)
 
-# Where a key of [tool.poetry] goes as it is.
+# Keys of [tool.poetry] whose value stays the same, with their place in [project].
 _MOVED: Mapping[str, Keys] = {
-    **{
-        key: ("project", key)
-        for key in ("name", "version", "description", "keywords", "readme", "classifiers")
-    },
-    "homepage": ("project", "urls", "Homepage"),
-    "repository": ("project", "urls", "Repository"),
-    "documentation": ("project", "urls", "Documentation"),
-    "urls": ("project", "urls"),
-    "plugins": ("project", "entry-points"),
+    **{key: (key,) for key in ("name", "version", "description", "keywords", "readme")},
+    **{key: ("urls", key.title()) for key in ("homepage", "repository", "documentation")},
+    "classifiers": ("classifiers",),
+    "urls": ("urls",),
 }
-# What poetry-core goes on reading where it is.
-_LEFT = ("packages", "include", "exclude", "build")
+# Keys of poetry.toml with those of uv: for all packages, and with `-package` for some.
+_BUILDS = {"no-binary": "no-binary", "only-binary": "no-build"}
+_READ_BY_BACKEND = ("packages", "include", "exclude", "build")
 
 _LISTS = {"dependencies": {"*": (str, dict, list)}, "include-groups": [str]}
 _SHAPE = {
@@ -61,6 +46,7 @@ _SHAPE = {
             "dev-dependencies": _LISTS["dependencies"],
             "group": {"*": _LISTS},
             "extras": {"*": [str]},
+            "plugins": {"*": dict},
             **dict.fromkeys(("name", "version", "description", "license"), str),
             **dict.fromkeys(("homepage", "repository", "documentation"), str),
             "authors": [str],
@@ -69,36 +55,41 @@ _SHAPE = {
         },
     }
 }
-
 _EXCLUSIVE = re.compile(r"extra == '(?P<extra>[^']+)' and extra != '([^']+)'")
 _AUTHOR = re.compile(r"(?P<name>[^<>]+?)(?:\s*<(?P<email>[^<>\s]+@[^<>\s]+)>)?")
 
 
 def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """What `[tool.poetry]` of the pyproject.toml at `path` says, and the files beside it."""
+    """`[tool.poetry]` of the pyproject.toml at `path`, with poetry.lock and poetry.toml."""
     tables = _Poetry.parse("Poetry", path, read_file, outcomes, _SHAPE)
     tables.read()
     imported = tables.imported(_POETRY)
     imported = imported.with_more(read_lock(POETRY_LOCK, read_file, outcomes, imported))
-    if read_if_there("poetry.toml", read_file) is not None:
-        settings = ToolTables.parse("Poetry", "poetry.toml", read_file, outcomes, {})
-        settings.record(Bucket.DEFAULT, "virtualenvs", "in-project")
-        for entry in settings.file.entries("installer"):
-            name = {"no-binary": "no-binary", "only-binary": "no-build"}.get(str(entry.key))
-            value = entry.value.split(",") if isinstance(entry.value, str) else entry.value
-            packages = [text.strip() for text in value] if isinstance(value, list) else []
-            if name is None or not packages:
-                settings.record(Bucket.DEFAULT, "installer", str(entry.key))  # how Poetry installs
-                continue
-            settings.record(Bucket.SETTING, "installer", str(entry.key))
-            is_all = packages == [":all:"]
-            settings.settings |= {name: True} if is_all else {f"{name}-package": packages}
-        if settings.file.value("virtualenvs", "create") is False:
-            message = "Poetry made no environment, and uv makes one in .venv"
-            hint = "`UV_PROJECT_ENVIRONMENT` names another, also one that is there, as in an image"
-            settings.needs_action(("virtualenvs", "create"), message, hint)
-        imported = imported.with_more(settings.imported(()))
-    return imported
+    if read_if_there(_POETRY_TOML, read_file) is None:
+        return imported
+    shape = {"installer": dict.fromkeys(_BUILDS, (bool, str, list))}
+    settings = ToolTables.parse("Poetry", _POETRY_TOML, read_file, outcomes, shape)
+    _read_settings(settings)
+    return imported.with_more(settings.imported(()))
+
+
+def _read_settings(tables: ToolTables) -> None:
+    tables.record(Bucket.DEFAULT, "virtualenvs", "in-project")
+    if tables.file.value("virtualenvs", "create") is False:
+        message = "Poetry made no environment, and uv makes one in .venv"
+        hint = "`UV_PROJECT_ENVIRONMENT` names another, also one that is there, as in an image"
+        tables.needs_action(("virtualenvs", "create"), message, hint)
+    for entry in tables.file.entries("installer"):
+        setting, value = _BUILDS.get(str(entry.key)), entry.value
+        names = value.split(",") if isinstance(value, str) else value
+        if setting is None or names in (False, [], [":none:"]):
+            tables.record(Bucket.DEFAULT, "installer", str(entry.key))
+            continue
+        tables.record(Bucket.SETTING, "installer", str(entry.key))
+        if names is True or ":all:" in names:
+            tables.settings[setting] = True
+        else:
+            tables.settings[f"{setting}-package"] = [str(name).strip() for name in names]
 
 
 class _Poetry(DependencyTables):
@@ -121,10 +112,10 @@ class _Poetry(DependencyTables):
     def _read_key(self, entry: TomlEntry) -> None:
         key, value = str(entry.key), entry.value
         path = (*_POETRY, key)
-        if key in _LEFT or self._is_computed(key, value):
+        if key in _READ_BY_BACKEND or self._is_computed(key, value):
             self.record(Bucket.LEFT, *path)
         elif key in _MOVED:
-            self.move_each(path, _MOVED[key])
+            self.move_each(path, ("project", *_MOVED[key]))
         elif key == "license":
             self.move(path, ("project", key), {"text": value})
         elif key in ("authors", "maintainers"):
@@ -133,20 +124,22 @@ class _Poetry(DependencyTables):
         elif key in ("package-mode", "requires-poetry"):
             self.record(Bucket.DEFAULT if value else Bucket.SETTING, *path)
             self.moved.append(path)
-            self.settings |= {} if value else {"package": False}
+            if not value:
+                self.settings["package"] = False
         elif key == "scripts":
             self._read_scripts(path)
+        elif key == "plugins":
+            self.move_entry_points(*path)
 
     def _is_computed(self, key: str, value: Any) -> bool:
-        """Whether poetry-core, or a plugin of it, goes on making the value of a key."""
-        backend = str(self.file.value(*BUILD_BACKEND) or _CORE_BACKEND)
+        """Whether poetry-core or a plugin of it computes the key, so that it stays `dynamic`."""
+        backend = str(self.file.value("build-system", "build-backend") or _CORE_BACKEND)
         if key == "version":
             plugin = self.file.value("tool", "poetry-dynamic-versioning", "enable")
             return plugin is True or backend.startswith("poetry_dynamic_versioning")
-        # To the classifiers it adds those of the licence and of the Pythons.
-        return isinstance(value, list) and (
-            key == "readme" or (key == "classifiers" and backend.startswith("poetry"))
-        )
+        if key == "classifiers":  # poetry-core adds those of the licence and of the Pythons
+            return backend.startswith("poetry")
+        return key == "readme" and isinstance(value, list)
 
     def _read_scripts(self, path: Keys) -> None:
         for entry in self.file.entries(*path):
@@ -169,7 +162,7 @@ class _Poetry(DependencyTables):
         return {key: value for key, value in match.groupdict().items() if value}
 
     def move(self, path: Keys, to: Keys, value: Any = None) -> None:
-        """To [project], which counts where it has the key, or leaves it to the backend."""
+        """Move the key, unless [project] has it, which counts, or declares it dynamic."""
         given = self.file.value(*to)
         if to[1] in self._project.get("dynamic", ()):
             self.record(Bucket.LEFT, *path)
@@ -184,9 +177,9 @@ class _Poetry(DependencyTables):
                 self.warn("metadata-differs", message, path)
 
     def _write_dynamic(self) -> None:
-        """What the backend goes on computing, and no more what has moved."""
-        given, keys = self._project.get("dynamic", []), self.file.value(*_POETRY)
-        computed = (k for k in keys if self._is_computed(k, keys[k]) and k not in self._project)
+        """Add to `dynamic` what the backend computes, and take out what has moved."""
+        given, values = self._project.get("dynamic", []), self.file.value(*_POETRY)
+        computed = (k for k in values if self._is_computed(k, values[k]) and k not in self._project)
         moved = {
             "dependencies": self.dependencies,
             "optional-dependencies": self.extras,
@@ -195,12 +188,16 @@ class _Poetry(DependencyTables):
         dynamic = [k for k in dict.fromkeys((*given, *computed)) if not moved.get(k)]
         if given != dynamic:
             self.moved.append(("project", "dynamic"))
-            self.values |= {("project", "dynamic"): TomlLine(value=dynamic)} if dynamic else {}
+            if dynamic:
+                self.values["project", "dynamic"] = TomlLine(value=dynamic)
 
     # The build.
 
     def _read_build_system(self) -> None:
-        requires, backend = self.file.value(*BUILD_REQUIRES), str(self.file.value(*BUILD_BACKEND))
+        requires, backend = (
+            self.file.value("build-system", "requires"),
+            str(self.file.value("build-system", "build-backend")),
+        )
         is_other = requires is not None and not backend.startswith("poetry")
         if is_other or self.settings.get("package") is False:
             return
@@ -210,8 +207,8 @@ class _Poetry(DependencyTables):
             hint = "if it is one, say where with `packages`, and remove `package = false`"
             self.warn("no-package", message, _POETRY, hint)
         elif requires is None:
-            self.values[BUILD_REQUIRES] = TomlLine(value=[_CORE])
-            self.values[BUILD_BACKEND] = TomlLine(value=_CORE_BACKEND)
+            self.values["build-system", "requires"] = TomlLine(value=[_CORE])
+            self.values["build-system", "build-backend"] = TomlLine(value=_CORE_BACKEND)
             message = "a [build-system] is added: Poetry installs the project without one"
             self.warn("build-system", message, _POETRY)
         elif not self._project:
@@ -221,38 +218,37 @@ class _Poetry(DependencyTables):
         name = str(self.file.value(*_POETRY, "name") or self._project.get("name", ""))
         module = re.sub(r"[^a-z0-9]+", "_", canonicalize_name(name))
         places = (module, f"{module}.py", f"src/{module}", f"src/{module}.py")
-        return bool(self.file.value(*_POETRY, "packages")) or any(map(self._is_there, places))
+        return bool(self.file.value(*_POETRY, "packages")) or any(map(self._exists, places))
 
-    def _is_there(self, path: str) -> bool:
+    def _exists(self, path: str) -> bool:
         try:
             self.read_file(path)
-        except OSError as error:  # any other is of a directory
+        except OSError as error:  # a directory exists, and cannot be read
             return not isinstance(error, FileNotFoundError)
         return True
 
     def _update_build_system(self, requires: list[str]) -> None:
-        """poetry-core 2 takes the place of what does not read [project]."""
+        """Require poetry-core 2 instead of versions that do not read [project]."""
         updated = [_CORE if _POETRY_ITSELF.match(text) else text for text in requires]
-        backend = str(self.file.value(*BUILD_BACKEND)).replace("poetry.masonry.api", _CORE_BACKEND)
-        self.change(BUILD_REQUIRES, updated)
-        self.change(BUILD_BACKEND, backend)
+        backend = str(self.file.value("build-system", "build-backend")).replace(
+            "poetry.masonry.api", _CORE_BACKEND
+        )
+        self.change(("build-system", "requires"), updated)
+        self.change(("build-system", "build-backend"), backend)
         path = (*_POETRY, "include")
         plain = [item for item in self.file.value(*path) or () if isinstance(item, str)]
         if plain and any(_POETRY_1.match(text) for text in requires):
-            both = ({"path": path, "format": ["sdist", "wheel"]} for path in plain)
+            both = ({"path": file, "format": ["sdist", "wheel"]} for file in plain)
             self.change(path, [*both, *(i for i in self.file.value(*path) if i not in plain)])
-            message = (
-                f"{', '.join(plain)}: of 2, poetry-core takes it into wheels where `format` says so"
-            )
+            message = f"{', '.join(plain)}: poetry-core 2 puts it into wheels by `format` only"
             self.warn("include-format", message, path)
 
     # Dependencies.
 
     def _read_dependencies(self) -> None:
         texts = self._project.get("dependencies")
-        extras = self._project.get("optional-dependencies", {}).values()
-        lists = (texts or (), *extras)
-        names = (re.split(r"[^\w.-]", text)[0] for one in lists for text in one)
+        lists = (texts or (), *self._project.get("optional-dependencies", {}).values())
+        names = (re.split(r"[^\w.-]", text)[0] for listed in lists for text in listed)
         declared = set(map(canonicalize_name, names))
         optional: dict[str, tuple[Requirement, ...]] = {}
         for entry in self.items(*_DEPENDENCIES, group=""):
@@ -273,14 +269,11 @@ class _Poetry(DependencyTables):
                 message = f"Poetry ignores `{entry.key}`: [project] does not have it"
                 hint = "add it to `dependencies` in [project] if it is needed"
                 self.outcomes.needs_action("not-in-project", message, entry.origin, hint)
-        if texts is None:  # else Poetry does not look at them either
+        if texts is None:  # else Poetry does not read them either
             self._read_extras(optional)
 
-    def locked_versions(self, name: str) -> Iterable[str]:
-        return locked_versions(name, self.read_file)
-
     def _read_python(self, entry: TomlEntry) -> None:
-        """Where [project] has the Pythons that are supported, only these are locked for."""
+        """The Pythons of the project, or only of its lock file beside those of [project]."""
         text = str(entry.value)
         declared = self._project.get("requires-python")
         try:
@@ -303,28 +296,30 @@ class _Poetry(DependencyTables):
             self.settings["environments"] = [python_marker(text)]
 
     def _enrich(self, name: str, requirements: tuple[Requirement, ...]) -> None:
-        """Where a dependency of [project] comes from, and which versions of it are locked."""
+        """Add the source of a dependency of [project], and constrain the versions to lock."""
         sources = []
         for requirement in requirements:
             match = _EXCLUSIVE.fullmatch(requirement.marker.replace('"', "'"))
             if match and requirement.source:
                 sources.append({**requirement.source, "extra": match["extra"]})
                 pair = [{"extra": extra} for extra in sorted(match.groups())]
-                known = self.settings.setdefault("conflicts", [])
-                known += [] if pair in known else [pair]
+                conflicts = self.settings.setdefault("conflicts", [])
+                if pair not in conflicts:
+                    conflicts.append(pair)
                 continue
             if "extra" in requirement.marker:
                 message = f"the source of {name} for an extra is not imported"
                 hint = "see `extra` and `conflicts` in uv's documentation of sources"
-                origin = requirement.origin
-                self.outcomes.needs_action("no-equivalent", message, origin, hint)
+                self.outcomes.needs_action("no-equivalent", message, requirement.origin, hint)
                 continue
-            self.constraints += (requirement,) if Pep508(requirement.text).specifier else ()
-            marker = {"marker": requirement.marker} if requirement.marker else {}
-            sources += [{**requirement.source, **marker}] if requirement.source else []
+            if Pep508(requirement.text).specifier:
+                self.constraints += (requirement,)
+            if requirement.source:
+                marker = {"marker": requirement.marker} if requirement.marker else {}
+                sources.append({**requirement.source, **marker})
         if sources:
-            line = TomlLine(value=sources if len(sources) > 1 else sources[0])
-            self.values[(*SOURCES, name)] = line
+            value = sources if len(sources) > 1 else sources[0]
+            self.values["tool", "uv", "sources", name] = TomlLine(value=value)
 
     def _read_extras(self, optional: Mapping[str, tuple[Requirement, ...]]) -> None:
         path, known = (*_POETRY, "extras"), dict(optional)
@@ -338,7 +333,8 @@ class _Poetry(DependencyTables):
                 self.outcomes.refuse("unknown-extra", message, extra.origin, "correct it")
             self.extras[str(extra.key)] = tuple(r for name in names for r in known.get(name, ()))
             self.record(Bucket.IMPORTED, *path, str(extra.key))
-        self.moved += [path] if self.extras else []
+        if self.extras:
+            self.moved.append(path)
         used = {requirement.name for entries in self.extras.values() for requirement in entries}
         for requirement in (r for name in optional.keys() - used for r in optional[name]):
             message = f"{requirement.name} is optional, and in no extra: Poetry never installs it"
@@ -352,7 +348,8 @@ class _Poetry(DependencyTables):
             included = self.file.entries(*path, "include-groups")
             groups = (IncludeGroup(group=str(one.value), origin=one.origin) for one in included)
             self.groups[name] = (*groups, *self._group((*path, "dependencies"), name))
-            optional |= {name} if self.file.value(*path, "optional") else set()
+            if self.file.value(*path, "optional"):
+                optional.add(name)
             for key in ("optional", "include-groups"):
                 self.record(Bucket.IMPORTED, *path, key)
                 self.moved.append((*path, key))
@@ -365,15 +362,15 @@ class _Poetry(DependencyTables):
         return [r for entry in self.items(*table, group=name) for r in self.dependency(entry)]
 
     def _read_build_constraints(self) -> None:
-        """Those of each package, which hold for every build now, if they agree."""
-        path, found = (*_POETRY, "build-constraints"), dict[str, set[str]]()
+        """Constraints for the build of one package, which uv has for every build only."""
+        path, found = (*_POETRY, "build-constraints"), dict[str, str]()  # names by texts
         for package in self.file.entries(*path):
             for entry in self.file.entries(*path, str(package.key)):
-                for one in self.dependency(entry):
-                    found.setdefault(one.name or "", set()).add(one.text)
-        texts = [text for same in found.values() for text in same]
-        if texts and len(texts) == len(found):
-            self.settings["build-constraint-dependencies"] = self.take(*path) and texts
+                found |= {one.text: one.name or "" for one in self.dependency(entry)}
+        texts = [*found]
+        if texts and len(texts) == len({*found.values()}):
+            self.take(*path)
+            self.settings["build-constraint-dependencies"] = texts
             message = f"these hold for the build of every package now: {', '.join(texts)}"
             self.needs_action(path, message, "see whether they may")
         elif texts:
@@ -385,22 +382,26 @@ class _Poetry(DependencyTables):
     # Sources.
 
     def _read_sources(self) -> None:
-        """uv takes a package from the first index that has it, and asks its default index last."""
+        """Order the indexes: uv takes the first that has a package, the default one last."""
         path, here = (*_POETRY, "source"), self.file.origin(*_POETRY)
         kinds: dict[str, list[Index]] = {"primary": [], "supplemental": [], "explicit": []}
         for number, entry in enumerate(self.file.entries(*path)):
             is_pypi = str(entry.value.get("name", "")).lower() == "pypi"
             table = {"name": "pypi", "url": PYPI} if is_pypi else entry.value
             index = self.read_source(table, (*path, number), is_default=False)
-            if index:  # Poetry before 1.5 had two flags
-                kind = "secondary" if entry.value.get("secondary") else "primary"
-                kind = str(entry.value.get("priority") or kind).lower()
-                kinds.get(kind.replace("secondary", "supplemental"), kinds["primary"]).append(index)
-        self.moved += [path] if any(kinds.values()) else []
+            if index is None:
+                continue
+            kind = str(entry.value.get("priority", "primary")).lower()
+            if kind == "secondary" or entry.value.get("secondary"):  # before Poetry 1.5
+                kind = "supplemental"
+            kinds.get(kind, kinds["primary"]).append(index)
+        if any(kinds.values()):
+            self.moved.append(path)
         explicit = [index._replace(is_explicit=True) for index in kinds["explicit"]]
         primary = kinds["primary"] or [Index(url=PYPI, origin=here, name="pypi")]
         *first, last = (*primary, *kinds["supplemental"])
-        default = [] if last.name == "pypi" else [last._replace(is_default=True)]
-        self.indexes = [*explicit, *first, *default]
-        for index in first[:1]:
-            self.warn_of_order(index._replace(origin=last.origin))
+        self.indexes = [*explicit, *first]
+        if last.name != "pypi":
+            self.indexes.append(last._replace(is_default=True))
+        if first:
+            self.warn_of_order(first[0]._replace(origin=last.origin))

@@ -1,4 +1,4 @@
-"""What setup.cfg and setup.py say: values with their lines. A setup.py is read, never run. Pure."""
+"""The arguments of `setup()` in setup.cfg and setup.py, which is parsed and never run. Pure."""
 
 import ast
 import configparser
@@ -14,14 +14,18 @@ from uvflow.migrate.formats.pip.direct_reference import is_outside
 
 SETUP_CFG, SETUP_PY = "setup.cfg", "setup.py"
 
-COMPUTED: Final = object()  # what only a run of setup.py tells
+_SECTION = re.compile(r"^\s*\[\s*(.+?)\s*\]\s*$", re.MULTILINE)
+
+COMPUTED: Final = object()  # the value of what only running setup.py computes
+
+_NOT_PYTHON = (SyntaxError, TypeError, ValueError, RecursionError, MemoryError)  # of ast.parse
 
 
 class ComputedError(Exception):
     """A value is COMPUTED, or is written in a way that only setuptools reads."""
 
     def __init__(self, lineno: int | None = None) -> None:
-        super().__init__("only a run tells which arguments `setup()` gets here")
+        super().__init__("the arguments of `setup()` are computed here")
         self.lineno = lineno
 
 
@@ -38,7 +42,7 @@ class Text(str):
 
 
 class Reference(NamedTuple):
-    """What is read elsewhere: `file:` or `attr:` in setup.cfg, `open("…").read()` in setup.py."""
+    """A value elsewhere: `file:` or `attr:` in setup.cfg, `open("…").read()` in setup.py."""
 
     kind: str
     names: tuple[str, ...]
@@ -51,16 +55,7 @@ class Option(NamedTuple):
     """
 
     value: Any
-    path: str
-    lines: frozenset[int]
-
-    @property
-    def origins(self) -> tuple[Origin, ...]:
-        """The lines that say something."""
-        return tuple(Origin(path=self.path, line=line) for line in sorted(self.lines))
-
-
-Options = Mapping[str, Option]
+    origins: tuple[Origin, ...]
 
 
 def items_of(value: Any, separator: str = "\n") -> list[Text]:
@@ -75,7 +70,13 @@ def items_of(value: Any, separator: str = "\n") -> list[Text]:
 
 
 def pairs_of(value: Any) -> dict[str, Any]:
-    """A dict, or the `key = value` lines of a text; raises ComputedError."""
+    """A dict, the lines `key = value` of a text, or its `[sections]`; raises ComputedError."""
+    before, *parts = _SECTION.split(value) if isinstance(value, Text) else [""]
+    if parts:
+        if items_of(Text(before, value.line)):
+            raise ComputedError
+        sections = zip(parts[::2], parts[1::2], strict=True)
+        return {name: Text(lines, value.line) for name, lines in sections}
     if isinstance(value, Text):
         pairs = ((item.partition("="), item.line) for item in items_of(value, ","))
         return {key.strip(): Text(text.strip(), line) for (key, _, text), line in pairs}
@@ -84,23 +85,8 @@ def pairs_of(value: Any) -> dict[str, Any]:
     return value
 
 
-def groups_of(value: Any) -> Mapping[str, Any]:
-    """Those of entry points, which setup.py may have as the text of an INI file."""
-    if not isinstance(value, Text):
-        return pairs_of(value)
-    groups: dict[str, list[Text]] = {}
-    for item in items_of(value):
-        if header := re.fullmatch(r"\[\s*(.+?)\s*\]", item):
-            groups[header[1]] = []
-        elif not groups:
-            raise ComputedError
-        else:
-            groups[[*groups][-1]].append(item)
-    return groups
-
-
-def read_options(path: str, data: bytes) -> Options:
-    """Those of a setup.cfg or a setup.py; raises UsageError where it cannot be read."""
+def read_options(path: str, data: bytes) -> Mapping[str, Option]:
+    """The arguments in the file at `path`; raises UsageError where it cannot be parsed."""
     try:
         if path == SETUP_CFG:
             return _read_cfg(data.decode())
@@ -114,18 +100,14 @@ def read_options(path: str, data: bytes) -> Options:
         raise UsageError(message, cause=str(error).partition(" (")[0], hint=hint) from error
 
 
-_NOT_PYTHON = (SyntaxError, TypeError, ValueError, RecursionError, MemoryError)
-
-
 # setup.cfg: its keys are the arguments of `setup()`, some by an old name, some in sections.
-
 _ALIASES = {"home_page": "url", "summary": "description", "classifier": "classifiers"}
 _SECTIONS = ("options.extras_require", "options.entry_points")
 _COMMENT = re.compile(r"^[ \t]*[#;].*", re.MULTILINE)
 _KEY = re.compile(r"\[(?P<section>[^\]]+)\]|\s*(?P<key>[^\s\[][^=:]*?)\s*[=:]")
 
 
-def _read_cfg(text: str) -> Options:
+def _read_cfg(text: str) -> Mapping[str, Option]:
     text = _COMMENT.sub("", text)  # an empty line: the parser forgets one with a comment
     parser = configparser.ConfigParser()
     parser.optionxform = lambda optionstr: optionstr  # type: ignore[method-assign]
@@ -134,73 +116,86 @@ def _read_cfg(text: str) -> Options:
     section = ""
     for number, line in enumerate(text.splitlines(), 1):
         match = _KEY.match(line)
-        section = (match and match["section"]) or section
-        key = match and match["key"]
-        if not key or not parser.has_option(section, key):
+        if match and match["section"]:
+            section = match["section"]
+        if not match or not match["key"] or not parser.has_option(section, match["key"]):
             continue
+        key = match["key"]
         value: Any = _cfg_value(parser.get(section, key), number)
         written = parser.get(section, key, raw=True).splitlines()
         numbers = {number, *(n for n, text in enumerate(written, number) if text.strip())}
-        name = section.removeprefix("options.")
-        known = options.get(name)
-        if section in _SECTIONS:
-            value = {**(known.value if known else {}), Text(key, number): value}
-            numbers |= known.lines if known else set()
-        elif section in ("metadata", "options"):
+        origins = _origins(SETUP_CFG, numbers)
+        if section in ("metadata", "options"):
             name = key.replace("-", "_").lower()
             name = _ALIASES.get(name, name)
+        elif section in _SECTIONS:
+            name = section.removeprefix("options.")
+            known = options.get(name, Option(value={}, origins=()))
+            value = {**known.value, Text(key, number): value}
+            origins = (*known.origins, *origins)
         else:
             continue
-        options[name] = Option(value=value, path=SETUP_CFG, lines=frozenset(numbers))
+        options[name] = Option(value=value, origins=origins)
     return options
 
 
+def _origins(path: str, lines: Iterable[int]) -> tuple[Origin, ...]:
+    return tuple(Origin(path=path, line=line) for line in sorted({*lines}))
+
+
 def _cfg_value(value: str, line: int) -> Reference | Text:
-    directive = re.match(r"(file|attr):", value)
-    if directive is None:
+    kind, _, names = value.partition(":")
+    if kind not in ("file", "attr"):
         return Text(value, line)
-    names = (path.strip() for path in value[directive.end() :].split(","))
-    return Reference(kind=directive[1], names=tuple(names))
+    return Reference(kind=kind, names=tuple(name.strip() for name in names.split(",")))
 
 
-# setup.py: what is a literal, or has a name that nothing changes.
+# setup.py: literals, and names that stand for one.
+_NAMESPACES = {"globals", "locals", "vars"}
+# Around a name, these read it: `for … in NAME`, `[*NAME]`, `{"key": NAME}`, `NAME + […]`.
+_READERS = ast.BinOp | ast.Dict | ast.For | ast.List | ast.Starred | ast.Tuple | ast.keyword
+_ASSIGNMENTS = ast.Assign | ast.AnnAssign | ast.AugAssign | ast.NamedExpr
 
 
 class _Script:
-    """Reads values; a name counts where it is bound once, at the top, to what stays as it is."""
+    """Reads literals; a name counts if it is bound once, at the top level of the module.
+
+    Any use of a list or a dict that does not only read it may change it.
+    """
 
     def __init__(self, module: ast.Module) -> None:
         self._nodes = list(ast.walk(module))
-        bound, touched = Counter[str](), set[str]()
+        names = (node for node in self._nodes if isinstance(node, ast.Name))
+        uses = Counter(node.id for node in names if isinstance(node.ctx, ast.Load))
+        readers = (node for node in self._nodes if isinstance(node, _READERS))
+        read = Counter(name for node in readers for name in _names(ast.iter_child_nodes(node)))
+        self._changes = uses - read
+        self._around: dict[str, set[str]] = {}  # names of what may have the value in it
         for node in self._nodes:
-            match node:
-                case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
-                    bound[name] += 1
-                case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-                    bound[name] += 1
-                case ast.alias(name=name, asname=other):
-                    bound[other or name] += 1
-                case (
-                    ast.Name(id="globals" | "locals" | "vars")
-                    | ast.Call(func=ast.Name(id="exec"), args=[_])
-                ):
-                    bound["*"] += 1  # it may bind any name here
-                case ast.Attribute(value=ast.Name(id=name)) | ast.Assign(value=ast.Name(id=name)):
-                    touched.add(name)
-                case ast.Subscript(value=ast.Name(id=name)):
-                    touched.add(name)
-                case ast.Call(args=[*arguments]):
-                    touched |= {each.id for each in arguments if isinstance(each, ast.Name)}
-        self._touched = touched
-        self._names = {
-            target.id: node.value
+            if isinstance(node, _ASSIGNMENTS) and node.value:
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                for name in _names(ast.walk(node.value)):
+                    around = (getattr(target, "id", "") for target in targets)
+                    self._around.setdefault(name, set()).update(around)
+        # An identifier is a field of the node that binds it: a name, an import, an argument, …
+        identifiers = Counter(
+            text
+            for node in self._nodes
+            if not isinstance(node, ast.Attribute | ast.Constant | ast.keyword)
+            for _, text in ast.iter_fields(node)
+            if isinstance(text, str)
+        )
+        bindings = identifiers - uses
+        if uses.keys() & _NAMESPACES or "*" in identifiers or any(map(_is_exec, self._nodes)):
+            bindings.clear()  # they may bind any name
+        self._values = {
+            node.targets[0].id: node.value
             for node in module.body
-            if isinstance(node, ast.Assign) and len(node.targets) == 1 and not bound["*"]
-            for target in node.targets
-            if isinstance(target, ast.Name) and bound[target.id] == 1
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+            if len(node.targets) == 1 and bindings[node.targets[0].id] == 1
         }
 
-    def options(self) -> Options:
+    def options(self) -> Mapping[str, Option]:
         """The arguments of every call of `setup()`; one that differs among them is COMPUTED."""
         found: dict[str, Option] = {}
         for call in (node for node in self._nodes if isinstance(node, ast.Call)):
@@ -211,7 +206,7 @@ class _Script:
                     except ComputedError:
                         value = COMPUTED
                     lines = (getattr(each, "lineno", node.lineno) for each in ast.walk(node))
-                    option = Option(value=value, path=SETUP_PY, lines=frozenset(lines))
+                    option = Option(value=value, origins=_origins(SETUP_PY, lines))
                     known = found.setdefault(name, option)
                     if value != known.value:
                         found[name] = known._replace(value=COMPUTED)
@@ -225,10 +220,10 @@ class _Script:
                 yield from self._items(keyword.value)
 
     def _items(self, node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
-        """Of a dict."""
+        """The keys of a dict with their values."""
         match node:
-            case ast.Name(id=name) if name in self._names and name not in self._touched:
-                yield from self._items(self._names[name])
+            case ast.Name(id=name) if self._is_constant(name):
+                yield from self._items(self._values[name])
             case ast.Call(func=ast.Name(id="dict"), args=[], keywords=keywords):
                 yield from self._arguments(keywords)
             case ast.Dict(keys=keys, values=values):
@@ -245,15 +240,35 @@ class _Script:
                 return [self._constant(element) for element in elements]
             case ast.Dict() | ast.Call(func=ast.Name(id="dict")):
                 return {name: self._constant(value) for name, value in self._items(node)}
-            case ast.Name(id=name) if name in self._names:
-                value = self._constant(self._names[name])
-                if name not in self._touched or isinstance(value, str):
+            case ast.Name(id=name) if name in self._values:
+                value = self._constant(self._values[name])
+                if isinstance(value, str) or self._is_constant(name):
                     return value
             case ast.Call(func=ast.Name(id="find_packages" | "find_namespace_packages")):
                 return None
             case ast.Call() if path := _path_of_read(node):
                 return Reference(kind="file", names=(path,))
         raise ComputedError
+
+    def _is_constant(self, name: str) -> bool:
+        """Whether nothing changes the list or dict, nor the ones that it is in."""
+        around = self._around.get(name, ())
+        is_read = name in self._values and not self._changes[name]
+        return is_read and all(map(self._is_constant, around))
+
+
+def _names(nodes: Iterable[ast.AST]) -> list[str]:
+    """The names among `nodes` that are used, and not bound."""
+    names = (node for node in nodes if isinstance(node, ast.Name))
+    return [node.id for node in names if isinstance(node.ctx, ast.Load)]
+
+
+def _is_exec(node: ast.AST) -> bool:
+    """Whether it is a call of exec() in the module's own namespace."""
+    match node:
+        case ast.Call(func=ast.Name(id="exec"), args=[_]):
+            return True
+    return False
 
 
 _READS = ("read", "read_text", "readlines", "splitlines")

@@ -1,7 +1,6 @@
 """setuptools: the metadata in setup.cfg and setup.py → [project]. Pure.
 
-What can be read moves; what only a run of setup.py tells stays there and is `dynamic`, so that a
-wheel is the same before and after.
+What only running setup.py computes is declared `dynamic`, so that the same wheel is built.
 """
 
 import contextlib
@@ -23,12 +22,11 @@ from uvflow.migrate.formats.setup_script import (
     Option,
     Reference,
     Text,
-    groups_of,
     items_of,
     pairs_of,
     read_options,
 )
-from uvflow.migrate.formats.tool_tables import BUILD_BACKEND, BUILD_REQUIRES, Collector
+from uvflow.migrate.formats.tool_tables import SCRIPT_TABLES, Collector
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import NAME, Bucket, ImportedRequirements, Read, Requirement
 from uvflow.migrate.toml_lines import Keys, TomlLine
@@ -57,9 +55,8 @@ _FIELDS = {
     ("dependencies",): ("install_requires",),
     ("optional-dependencies",): ("extras_require",),
 }
-_TABLES = {"console_scripts": ("scripts",), "gui_scripts": ("gui-scripts",)}
 
-# What uv has no place for, with what to do instead; setuptools has no `test` command any more.
+# What to do about arguments that are not imported; `tests_require` is if it is a literal.
 _ACTIONS = {
     "dependency_links": "give what is needed of them a source in [tool.uv.sources]",
     "test_suite": "`uvflow run` runs the tests",
@@ -67,31 +64,34 @@ _ACTIONS = {
 }
 
 _EMAIL = re.compile(r"[^@\s,<>]+@[^@\s,<>]+\.[^@\s,<>]+")  # setuptools takes no other in [project]
-_SAYS = re.compile(r"\s*[^\s#;\[]")  # a line of setup.cfg
+_CONTENT = re.compile(r"\s*[^\s#;\[]")  # a line of setup.cfg that is no comment and no header
 _REQUIREMENTS_FILE = re.compile(r"""["']([\w./-]+\.(?:txt|in))["']""")
 
 
 def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """What setup.cfg and setup.py say together; raises UsageError where one cannot be read."""
+    """The metadata of setup.cfg and setup.py together; raises UsageError for an unreadable one."""
     options: dict[str, Option] = {}
-    reports = []
+    lines_of: dict[str, list[Origin]] = {}
     for file in (SETUP_CFG, SETUP_PY):
         data = read_if_there(file, read_file) or b""
         found = read_options(file, data)
         lines = {origin for option in found.values() for origin in option.origins}
-        if found and file == SETUP_CFG:
-            numbered = enumerate(data.decode().splitlines(), 1)  # also what other tools read
-            lines |= {Origin(path=file, line=n) for n, text in numbered if _SAYS.match(text)}
+        if found and file == SETUP_CFG:  # the report counts the settings of other tools, too
+            numbered = enumerate(data.decode().splitlines(), 1)
+            lines |= {Origin(path=file, line=n) for n, text in numbered if _CONTENT.match(text)}
+        outcomes.record_bucket(Bucket.LEFT, *lines)
+        if lines or file == path:
+            lines_of[file] = sorted(lines)
         for name, option in found.items():
-            if option.value and name in options:  # as it is for setuptools
+            if not option.value:
+                continue
+            if name in options:  # setup.py has the last word, as for setuptools
                 message = f"this `{name}` counts, and not that of {options[name].origins[0]}"
                 outcomes.warn("metadata-differs", message, option.origins[0])
-            options |= {name: option} if option.value else {}
-        outcomes.record_bucket(Bucket.LEFT, *lines)
-        reports += [(file, sorted(lines))] if lines or file == path else []
+            options[name] = option
     imported = _Metadata(options=options, read_file=read_file, outcomes=outcomes).read()
-    files = tuple(outcomes.report(file, "setuptools", lines) for file, lines in reports)
-    return replace(imported, files=files)
+    files = (outcomes.report(file, "setuptools", lines) for file, lines in lines_of.items())
+    return replace(imported, files=tuple(files))
 
 
 @dataclass(kw_only=True)
@@ -108,10 +108,17 @@ class _Metadata(Collector):
             except (ComputedError, InvalidSpecifier):
                 self.dynamic += keys
             else:
-                origins = (origin for option in given.values() for origin in option.origins)
-                self.outcomes.record_bucket(Bucket.IMPORTED, *origins)
+                for option in given.values():
+                    self.outcomes.record_bucket(Bucket.IMPORTED, *option.origins)
         self._write_build_system()
-        self._notice()
+        self._report_computed()
+        with contextlib.suppress(ComputedError):
+            self._read_test_requirements()
+        for name, hint in _ACTIONS.items():
+            if name in self.options and not (name == "tests_require" and "test" in self.groups):
+                origin = self.options[name].origins[0]
+                message = f"`{name}` is not imported"
+                self.outcomes.needs_action("not-imported", message, origin, hint)
         dynamic = [key for key in self.dynamic if key != "name"]
         if dynamic:
             self.values["project", "dynamic"] = TomlLine(value=dynamic)
@@ -120,32 +127,34 @@ class _Metadata(Collector):
     def _read_field(self, key: str, given: Mapping[str, Option]) -> None:
         """Raises ComputedError for what has to stay where it is."""
         if not given and key == "version":
-            raise ComputedError  # a plugin makes it, as setuptools-scm does
-        for option in [*given.values()][:1]:
-            match key, option.value:
-                case "version", Reference() as reference:
-                    self._refer(key, reference)
-                case "requires-python", value:
-                    SpecifierSet(_line(value))  # setuptools may read more than that
-                    self.requires_python = _line(value)
-                case "dependencies", Reference(kind="file") as reference:
-                    self.left = reference.names
-                    self._refer(key, reference)
-                case "dependencies", value:
-                    script = text_of(SETUP_PY, self.read_file) if value is COMPUTED else ""
-                    self.left = tuple(_REQUIREMENTS_FILE.findall(script))
-                    self.dependencies += self._requirements(option, value)
-                case "optional-dependencies", _:
-                    self._read_extras(option)
-                case "scripts", groups:
-                    self._read_entry_points(option, groups_of(groups))
-                case _:
-                    values = {name: one.value for name, one in given.items()}
-                    found = _project_values(key, values)
-                    self.values |= {("project", *to): TomlLine(value=v) for to, v in found.items()}
+            raise ComputedError  # a plugin computes it, such as setuptools-scm
+        if not given:
+            return
+        option = next(iter(given.values()))
+        match key, option.value:
+            case "version", Reference() as reference:
+                self._refer(key, reference)
+            case "requires-python", value:
+                SpecifierSet(_line(value))  # setuptools may read more than that
+                self.requires_python = _line(value)
+            case "dependencies", Reference(kind="file") as reference:
+                self.left = reference.names
+                self._refer(key, reference)
+            case "dependencies", value:
+                script = text_of(SETUP_PY, self.read_file) if value is COMPUTED else ""
+                self.left = tuple(_REQUIREMENTS_FILE.findall(script))
+                self.dependencies += self._read_list(option, value)
+            case "optional-dependencies", _:
+                self._read_extras(option)
+            case "scripts", groups:
+                self._read_entry_points(option, pairs_of(groups))
+            case _:
+                values = {name: one.value for name, one in given.items()}
+                for path, value in _project_values(key, values).items():
+                    self.values["project", *path] = TomlLine(value=value)
 
     def _refer(self, key: str, reference: Reference) -> None:
-        """setuptools goes on reading it elsewhere."""
+        """Leave the value to setuptools, which reads it from the file or the attribute."""
         names = reference.names[0] if reference.kind == "attr" else [*reference.names]
         self.values[*_DYNAMIC, key] = TomlLine(value={reference.kind: names})
         self.dynamic.append(key)
@@ -155,8 +164,8 @@ class _Metadata(Collector):
         extras: dict[str, tuple[Requirement, ...]] = {"": ()}
         for key, value in pairs_of(option.value).items():
             name, _, marker = (part.strip() for part in key.partition(":"))
-            found = self._requirements(option, value, marker)
-            if not (NAME.fullmatch(name) if name else "dependencies" not in self.dynamic):
+            found = self._read_list(option, value, marker)
+            if (name and not NAME.fullmatch(name)) or (not name and "dependencies" in self.dynamic):
                 raise ComputedError
             extras[name] = (*extras.get(name, ()), *found)
         self.dependencies += extras.pop("")
@@ -165,10 +174,16 @@ class _Metadata(Collector):
     def _read_entry_points(self, option: Option, groups: Values) -> None:
         found: dict[Keys, str] = {}
         for group, entries in groups.items():
-            table = _TABLES.get(str(group), ("entry-points", str(group)))
+            table = SCRIPT_TABLES.get(str(group), ("entry-points", str(group)))
             for entry in items_of(entries):
                 name, _, reference = _line(entry).partition("=")
-                found["project", *table, name.strip()] = reference.strip()
+                path = ("project", *table, name.strip())
+                if found.setdefault(path, reference.strip()) != reference.strip():
+                    message = (
+                        f"`{'.'.join(path)}` would be `{found[path]}` and `{reference.strip()}`"
+                    )
+                    origin = option.origins[0]
+                    self.outcomes.refuse("same-name", message, origin, "remove one of them")
         if isinstance(option.value, Text):  # setuptools fails at it where [project] has no table
             tables = {path[1] for path in found}
             empty = {"scripts", "gui-scripts", "entry-points"} - tables
@@ -180,17 +195,15 @@ class _Metadata(Collector):
                 hint = "require them elsewhere"
                 self.outcomes.needs_action("entry-point", message, option.origins[0], hint)
 
-    def _requirements(
-        self, option: Option, value: Any, marker: str = ""
-    ) -> tuple[Requirement, ...]:
-        """A URL stays in the text: it is part of the metadata."""
+    def _read_list(self, option: Option, value: Any, marker: str = "") -> tuple[Requirement, ...]:
+        """The requirements of `value`; a URL stays in the text, which is metadata."""
         found = []
-        for text in items_of(value, ";" if option.path == SETUP_CFG else "\n"):
+        for text in items_of(value, ";" if option.origins[0].path == SETUP_CFG else "\n"):
             item, *comment = re.split(r"\s+#", text, maxsplit=1)
             if marker and ";" in item:
                 raise ComputedError
             line = Line(
-                origin=Origin(path=option.path, line=text.line),
+                origin=Origin(path=option.origins[0].path, line=text.line),
                 text=item,
                 requirement=f"{item} ; {marker}" if marker else item,
                 comment=as_comment(f"#{comment[0]}") if comment else "",
@@ -199,47 +212,55 @@ class _Metadata(Collector):
             requirement = result.requirement
             if requirement and not result.findings and "path" not in (requirement.source or {}):
                 requirement = requirement._replace(text=line.requirement, source=None)
-            found += [requirement] if requirement else []
+            if requirement:
+                found.append(requirement)
         return tuple(found)
 
+    def _read_test_requirements(self) -> None:
+        """`tests_require`, which only `setup.py test` installed (removed in setuptools 72)."""
+        option = self.options.get("tests_require")
+        if option is None:
+            return
+        self.groups["test"] = self._read_list(option, option.value)
+        self.outcomes.record_bucket(Bucket.IMPORTED, *option.origins)
+        message = "`tests_require` becomes the dependency group `test`"
+        hint = "uv installs it on request: `uv run --group test`, or `default-groups` in [tool.uv]"
+        self.outcomes.warn("test-requirements", message, option.origins[0], hint)
+
     def _write_build_system(self) -> None:
-        """Where none is written, pip and uv build with setuptools, and what is beside setup.py."""
+        """Name the backend that pip and uv use for a project without [build-system]."""
         if "build-system" in lenient_values(text_of(MANIFEST, self.read_file)):
             return
-        option, requires = self.options.get("setup_requires"), list[Text]()
-        with contextlib.suppress(ComputedError):  # setuptools asks for them all the same
-            requires = items_of(option.value if option else [], ";")
-            self.outcomes.record_bucket(Bucket.IMPORTED, *(option.origins if option else ()))
+        requires: list[Text] = []
+        option = self.options.get("setup_requires")
+        if option:
+            with contextlib.suppress(ComputedError):  # setuptools asks for them all the same
+                requires = items_of(option.value, ";")
+                self.outcomes.record_bucket(Bucket.IMPORTED, *option.origins)
         names = {re.split(r"[^\w.-]", text)[0] for text in requires}
-        requires = requires if "setuptools" in names else [Text("setuptools", 0), *requires]
-        is_run = any(option.value is COMPUTED for option in self.options.values())
-        backend = f"setuptools.build_meta{':__legacy__' if is_run else ''}"
-        self.values[BUILD_REQUIRES] = TomlLine(value=requires)
-        self.values[BUILD_BACKEND] = TomlLine(value=backend)
+        if "setuptools" not in names:
+            requires = [Text("setuptools", 0), *requires]
+        backend = "setuptools.build_meta"
+        if any(option.value is COMPUTED for option in self.options.values()):
+            backend += ":__legacy__"  # setup.py may import what is beside it
+        self.values["build-system", "requires"] = TomlLine(value=requires)
+        self.values["build-system", "build-backend"] = TomlLine(value=backend)
 
-    def _notice(self) -> None:
+    def _report_computed(self) -> None:
         if "pbr" in self.options or "name" in self.dynamic:
-            key = "pbr" if "pbr" in self.options else "name"
-            message = f"only a run of setup.py tells the {'name' if key == 'name' else 'metadata'}"
+            key, what = ("pbr", "metadata") if "pbr" in self.options else ("name", "name")
+            message = f"setup.py computes the {what}, and is not run"
             hint = f"write it out, or leave {SETUP_CFG} and {SETUP_PY} out with `--ignore`"
-            origin = self.options[key].origins[0]
-            self.outcomes.refuse("computed", message, origin, hint)
-        run = [key for key in self.dynamic if (*_DYNAMIC, key) not in self.values]
-        for first in [*self.options.values()][:1] if run else ():
-            message = f"uv builds the project to learn what stays there: {', '.join(run)}"
+            self.outcomes.refuse("computed", message, self.options[key].origins[0], hint)
+        computed = [key for key in self.dynamic if (*_DYNAMIC, key) not in self.values]
+        if computed and self.options:
+            message = f"uv builds the project to learn what stays there: {', '.join(computed)}"
+            first = next(iter(self.options.values()))
             self.outcomes.warn("dynamic-metadata", message, first.origins[0])
-        for name in (name for name in _ACTIONS if name in self.options):
-            option, texts = self.options[name], list[Text]()
-            message, origin = f"`{name}` is not imported", option.origins[0]
-            with contextlib.suppress(ComputedError):
-                texts = items_of(option.value, ";") if name == "tests_require" else []
-            named = " ".join(f'"{text}"' for text in texts)
-            hint = f"`uv add --group test {redacted(named)}`" if named else _ACTIONS[name]
-            self.outcomes.needs_action("not-imported", message, origin, hint)
 
 
 def _line(value: Any) -> str:
-    """One line without secrets."""
+    """`value` as one line; raises ComputedError for anything else, and for a secret."""
     if not isinstance(value, Text) or "\n" in value.strip() or redacted(value) != value:
         raise ComputedError
     return value.strip()
@@ -258,8 +279,10 @@ def _project_values(key: str, given: Values) -> dict[Keys, Any]:
                 raise ComputedError
             return {(key,): {"file": text.names[0], "content-type": kind}}
         case "authors" | "maintainers", _:
-            words = ("email" if name.endswith("_email") else "name" for name in given)
-            person = dict(zip(words, map(_line, given.values()), strict=True))
+            person = {
+                "email" if name.endswith("_email") else "name": _line(value)
+                for name, value in given.items()
+            }
             if not _EMAIL.fullmatch(person.get("email", "a@b.c")):
                 raise ComputedError
             return {(key,): [person]}

@@ -1,8 +1,8 @@
-"""Tables of other tools, as in pyproject.toml: what the modules that read them share. Pure."""
+"""Tables of other tools in pyproject.toml: what the readers of Poetry, PDM, … share. Pure."""
 
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 from urllib.parse import quote
@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from uvflow.findings import Origin
 from uvflow.migrate.formats.markers import all_of, platform_marker, python_marker
+from uvflow.migrate.formats.pins_files import locked_versions
 from uvflow.migrate.formats.pip.direct_reference import as_path
 from uvflow.migrate.formats.pip.requirements_txt import Line
 from uvflow.migrate.formats.pip.sources import read_requirement
@@ -20,7 +21,6 @@ from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import Entry
 from uvflow.migrate.model import (
     PROFILES,
-    SOURCES,
     Bucket,
     ImportedRequirements,
     IncludeGroup,
@@ -31,29 +31,23 @@ from uvflow.migrate.model import (
 from uvflow.migrate.toml_lines import Keys, Path, TomlEntry, TomlFile, TomlLine
 from uvflow.paths import MANIFEST
 
-# Keys of pyproject.toml that several tools give a value.
-BUILD_REQUIRES: Keys = ("build-system", "requires")
-BUILD_BACKEND: Keys = ("build-system", "build-backend")
 ENV_FILE = (*PROFILES, "dev", "env-file")
+# Entry points of setuptools and flit that have a table of their own in [project].
+SCRIPT_TABLES = {"console_scripts": ("scripts",), "gui_scripts": ("gui-scripts",)}
 
-# What an index of uv cannot have.
+# Keys of an index that uv has no equivalent of.
 _NOT_IN_UV = {
     "exclude_packages": "no packages are excluded from an index",
     "include_packages": "the index is for what pyproject.toml itself requires of these",
-    "verify_ssl": "see `allow-insecure-host`",
-    "verify-ssl": "see `allow-insecure-host`",
+    **dict.fromkeys(("verify_ssl", "verify-ssl"), "see `allow-insecure-host`"),
 }
 _SHAPE = {
     "project": {"dependencies": [str], "dynamic": [str], "optional-dependencies": {"*": [str]}},
     "build-system": {"requires": [str]},
     "dependency-groups": {"*": list},
 }
-# Indexes, as PDM and Rye have them.
-SOURCES_SHAPE = [
-    {"name": str, "url": str, "username": str, "password": str, "include_packages": [str]}
-]
+SOURCES_SHAPE = [{"name": str, "url": str, "include_packages": [str]}]
 _NAME = re.compile(r"[\w.-]+")
-# Keys of a dependency, as Poetry has them.
 _KEYS_OF_DEPENDENCY = {
     *("version", "extras", "python", "platform", "markers", "optional", "source", "develop"),
     *("git", "branch", "tag", "rev", "subdirectory", "url", "path", "file", "allow-prereleases"),
@@ -63,10 +57,7 @@ _LISTS = (("project", "dependencies"), ("project", "optional-dependencies"), ("d
 
 @dataclass(kw_only=True)
 class Collector:
-    """What the files of one tool say, while they are read.
-
-    The fields with a default are as in an import.
-    """
+    """Collects what the files of one tool declare, by the fields of ImportedRequirements."""
 
     read_file: Read
     outcomes: LineOutcomes
@@ -90,7 +81,7 @@ class Collector:
         return ImportedRequirements(**found)
 
     def read_line(self, line: Line) -> LineResult:
-        """As pip takes it: its rules hold for credentials, missing paths and odd versions, too."""
+        """Read `line` by the rules of a requirements file, and record its findings."""
         result = read_requirement(line, self.outcomes.options, self.read_file)
         self.outcomes.record_findings(*result.findings)
         for extra in result.own_extras:
@@ -100,9 +91,9 @@ class Collector:
 
 @dataclass(kw_only=True)
 class ToolTables(Collector):
-    """Reads the tables of the tool called `name`; what was in those of `moved` is elsewhere now.
+    """Reads the tables of the tool `name`; the keys in `moved` leave pyproject.toml.
 
-    `root` are the spellings of the project's root in its requirements.
+    `root` are the tool's variables for the project root in requirements.
     """
 
     name: str
@@ -114,18 +105,18 @@ class ToolTables(Collector):
     def parse(
         cls, name: str, path: str, read_file: Read, outcomes: LineOutcomes, shape: Mapping[str, Any]
     ) -> Self:
-        """Those of the file at `path`; raises UsageError where it is not of its `shape`."""
+        """Parse the file at `path`; raises UsageError where it does not have this `shape`."""
         file = TomlFile.parse(path, read_file(path), {**_SHAPE, **shape})
         return cls(name=name, file=file, read_file=read_file, outcomes=outcomes)
 
     def imported(self, *tables: Path) -> ImportedRequirements:
-        """Everything that was collected; a key of `tables` that no rule was for needs action."""
+        """Everything that was collected; a key of `tables` without an outcome needs action."""
         report = self.outcomes.report_tables(self.file, self.name.lower(), *tables)
         moved = tuple(self._removable()) if self.file.path == MANIFEST else ()
         return replace(super().imported(), moved=moved, files=(report,))
 
     def _removable(self) -> Iterator[Keys]:
-        """What moved, as far as it has lines of its own: an inline table stays or goes whole."""
+        """The keys of `moved`; an inline table goes if all of its keys do."""
         for path in self.moved:
             around = self.file.statement(*path).path
             if len(around) >= len(path):
@@ -134,18 +125,18 @@ class ToolTables(Collector):
                 yield tuple(map(str, around))
 
     def record(self, bucket: Bucket, *path: str | int) -> None:
-        """The outcome of every line of what is at `path`, if anything is."""
+        """Record the outcome of each line at `path`, if it exists."""
         if self.file.value(*path) is not None:
             origins = self.file.units(*path) or (self.file.origin(*path),)
             self.outcomes.record_bucket(bucket, *origins)
 
     def drop(self, *path: str) -> None:
-        """It concerns the old tool only, or uv does the same without."""
+        """Remove a key that is about the old tool only, or that uv does not need."""
         self.record(Bucket.DEFAULT, *path)
         self.moved.append(path)
 
     def take(self, *path: str) -> Any:
-        """The value at `path`, if one is there: it becomes something else, and leaves the file."""
+        """Remove the key at `path` for a setting of uv, and return its value, if it exists."""
         value = self.file.value(*path)
         if value is not None:
             self.record(Bucket.SETTING, *path)
@@ -153,23 +144,36 @@ class ToolTables(Collector):
         return value
 
     def move(self, path: Keys, to: Keys, value: Any = None) -> None:
-        """A key goes elsewhere with its comments, with another `value` if there is one."""
+        """Move a key with its comments, with another `value` if one is given."""
         entry = self.file.entry(*path)
-        if entry.value is not None:
-            self.record(Bucket.IMPORTED if to[0] == "project" else Bucket.SETTING, *path)
-            self.moved.append(path)
-            self.values[to] = replace(entry, value=entry.value if value is None else value)
+        if entry.value is None:
+            return
+        entry = replace(entry, value=entry.value if value is None else value)
+        known = self.values.get(to, entry)
+        if known.value != entry.value and to[1] in ("scripts", "gui-scripts"):
+            message = f"`{'.'.join(to)}` would be `{known.value}` and `{entry.value}`"
+            self.outcomes.refuse("same-name", message, entry.origin, "remove one of them")
+        self.record(Bucket.IMPORTED if to[0] == "project" else Bucket.SETTING, *path)
+        self.moved.append(path)
+        self.values[to] = entry
 
     def move_each(self, path: Keys, to: Keys) -> None:
-        """The same for a key or for every key of a table, and of the tables in it."""
+        """Move a key, or each key of a table and of the tables in it."""
         value = self.file.value(*path)
-        for key in value if isinstance(value, dict) else ():
-            self.move_each((*path, key), (*to, key))
         if not isinstance(value, dict):
             self.move(path, to)
+            return
+        for key in value:
+            self.move_each((*path, key), (*to, key))
+
+    def move_entry_points(self, *path: str) -> None:
+        """Move the groups of entry points; those of scripts have tables of their own (PEP 621)."""
+        for group in self.file.value(*path) or ():
+            place = SCRIPT_TABLES.get(group, ("entry-points", group))
+            self.move_each((*path, group), ("project", *place))
 
     def change(self, path: Keys, value: Any) -> None:
-        """Another value in the place of the one at `path`, if there is one."""
+        """Replace the value at `path`, if it exists."""
         if self.file.value(*path) not in (None, value):
             self.values[path] = TomlLine(value=value)
             self.moved.append(path)
@@ -181,27 +185,31 @@ class ToolTables(Collector):
         self.outcomes.needs_action("not-imported", message, self.file.origin(*path), hint)
 
     def requirements(self, *path: str, group: str | None = None) -> tuple[Requirement, ...]:
-        """The array of requirements at `path`, which moves."""
+        """Move the array of requirements at `path`."""
         entries = self.entries(*path, group=group)
         return tuple(entry for entry in entries if isinstance(entry, Requirement))
 
     def entries(self, *path: str, group: str | None = None) -> tuple[Entry, ...]:
-        """The array at `path` with its comments; those at its end go below the list of `group`."""
+        """Move the array at `path` with its comments, those at its end to the list of `group`."""
         return tuple(e for e in map(self.entry, self.items(*path, group=group)) if e)
 
     def items(self, *path: str, group: str | None = None) -> Iterator[TomlEntry]:
-        """What is in the array or the table at `path`, which moves, with the comments around it.
-
-        The first one gets those of the header, but for the Python of Poetry, which is no item.
-        """
+        """Move the array or the table at `path`; the first item gets the comments of its header."""
         self.record(Bucket.IMPORTED, *path)
-        self.moved += [path] if self.file.value(*path) is not None else []
-        places = (path[:-1], path) if "group" in path else (path,)  # of Poetry: it has two headers
-        heads = [head for place in places if (head := self.file.statement(*place)).path == place]
-        above = tuple(text for head in heads for text in (*head.above, head.comment) if text)
+        if self.file.value(*path) is not None:
+            self.moved.append(path)
+        above: tuple[str, ...] = ()
+        # A group of Poetry has two headers: [tool.poetry.group.X] and [….dependencies].
+        for place in (path[:-1], path) if "group" in path else (path,):
+            header = self.file.statement(*place)
+            if header.path == place:
+                above += tuple(text for text in (*header.above, header.comment) if text)
         for entry in self.file.entries(*path):
-            yield entry if entry.key == "python" else replace(entry, above=(*above, *entry.above))
-            above = above if entry.key == "python" else ()
+            if entry.key == "python":  # of Poetry, and no dependency
+                yield entry
+                continue
+            yield replace(entry, above=(*above, *entry.above))
+            above = ()
         if group is not None:
             self.tails[group] = (*self.tails.get(group, ()), *above, *self.file.tail(*path))
 
@@ -212,9 +220,7 @@ class ToolTables(Collector):
                     text = text.replace(spelling, ".")
                 return self.requirement(text, item)
             case {"include-group": str() as group}:
-                return IncludeGroup(
-                    group=group, origin=item.origin, comment=item.comment, above=item.above
-                )
+                return IncludeGroup(group, item.origin, item.comment, item.above)
         message, hint = f"`{item.value}` is not a requirement", "see whether it is needed"
         self.outcomes.needs_action("not-imported", message, item.origin, hint)
         return None
@@ -222,7 +228,7 @@ class ToolTables(Collector):
     def requirement(
         self, text: str, entry: TomlEntry, *, is_editable: bool = False
     ) -> Requirement | None:
-        """That of `text`, also `-e PATH`; with the comments of `entry`."""
+        """The requirement `text`, also `-e PATH`, with the comments of `entry`."""
         text = text.strip()
         plain = re.sub(r"^(?:-e|--editable)[ =]\s*", "", text)
         line = Line(
@@ -236,7 +242,7 @@ class ToolTables(Collector):
         return self.read_line(line).requirement
 
     def write_default_groups(self, optional: Collection[str] = ()) -> None:
-        """What the tool installs unasked; nothing where that is `dev` alone, as it is for uv."""
+        """Install all groups but the `optional` ones; without a setting uv installs `dev`."""
         declared = self.file.value("dependency-groups") or {}
         names = {canonicalize_name(name): name for name in (*declared, *self.groups)}
         default = {plain: name for plain, name in names.items() if name not in optional}
@@ -244,7 +250,7 @@ class ToolTables(Collector):
             self.settings["default-groups"] = list(default.values())
 
     def read_own_lists(self) -> None:
-        """The standard lists that name the project's root, which uv does not know by that name."""
+        """Move the lists of [project] that use a variable for the project root."""
         for path in _LISTS:
             value = self.file.value(*path)
             tables = value if isinstance(value, dict) else {"": value}
@@ -268,20 +274,18 @@ class ToolTables(Collector):
         self.outcomes.warn("index-order", message, index.origin, hint)
 
     def read_tasks(self, *path: str, run: str = "uvflow run --") -> None:
-        """uv has no tasks: one line each, with the command that does the same."""
+        """Ask for action for each task, with the command that does the same."""
         for entry in self.file.entries(*path):
             command = entry.value.get("cmd") if isinstance(entry.value, dict) else entry.value
-            if isinstance(command, str):  # Hatch has `{args:DEFAULT}`
-                command = re.sub(
-                    r"\s*\{args(?::([^}]*))?\}", lambda m: f" {m[1] or ''}", command
-                ).strip()
+            if isinstance(command, str):
+                command = re.sub(r"\{args:?([^}]*)\}", r"\1", command).strip()  # Hatch's arguments
             hint = f"`{run} {command}`" if isinstance(command, str) else "write a script"
             message = f"uv has no tasks, and `{entry.key}` is one of {self.name}"
             self.needs_action((*path, entry.key), message, hint)
             self.record(Bucket.ACTION, *path, entry.key)  # each of its lines
 
     def read_sources(self, *path: str, default: str) -> None:
-        """The indexes of an array of tables; the one called `default` is instead of PyPI."""
+        """Read the indexes of an array of tables; the one called `default` replaces PyPI."""
         self.moved.append(path)
         for number, table in enumerate(self.file.value(*path) or ()):
             self.read_source(table, (*path, number), is_default=table.get("name") == default)
@@ -289,19 +293,18 @@ class ToolTables(Collector):
     def read_source(
         self, table: Any, where: Path, *, is_default: bool, is_explicit: bool = False
     ) -> Index | None:
-        """An index, or a directory of wheels; a login that stands beside its URL goes with it.
-
-        None for PyPI, which uv knows, and for one that needs action.
-        """
+        """Read an index with its login, or a directory of wheels; None for PyPI or an error."""
         url, login = str(table.get("url", "")), [table.get("username"), table.get("password")]
         if any(spelling in url for spelling in self.root):
             url = as_path(url.replace(self.root[0], "."))
         elif any(login):
             userinfo = ":".join(quote(str(part), safe="${}") for part in login if part)
             url = url.replace("://", f"://{userinfo}@", 1)
-        for key in (key for key in _NOT_IN_UV if table.get(key, True) is not True):
-            message = f"`{key}` is not imported as it is: {_NOT_IN_UV[key]}"
-            self.needs_action((*where, key), message, "see [tool.uv.sources] and [[tool.uv.index]]")
+        for key, reason in _NOT_IN_UV.items():
+            if table.get(key, True) is not True:
+                message = f"`{key}` is not imported as it is: {reason}"
+                hint = "see [tool.uv.sources] and [[tool.uv.index]]"
+                self.needs_action((*where, key), message, hint)
         is_known = is_default and is_pypi(url)
         self.record(Bucket.DEFAULT if is_known else Bucket.SETTING, *where)
         if is_known:
@@ -309,34 +312,36 @@ class ToolTables(Collector):
         if not url:
             self.needs_action(where, "this index has no URL", "see [[tool.uv.index]]")
             return None
-        origin, included = self.file.origin(*where), table.get("include_packages", ())
-        index = named_index(str(table.get("name", "")), url, origin, self.outcomes, self.indexes)
+        name, included = str(table.get("name", "")), table.get("include_packages", ())
+        index = named_index(name, url, self.file.origin(*where), self.outcomes, self.indexes)
         if index is None:
-            self.refused.append(str(table.get("name", "")))
-        else:
-            is_flat = table.get("type") in ("find_links", "find-links")
-            index = index._replace(is_default=is_default, is_flat=is_flat)
-            index = index._replace(is_explicit=is_explicit or bool(included))
-            self.indexes.append(index)
-            for name in filter(_NAME.fullmatch, included):  # the others are patterns
-                self.values[*SOURCES, name] = TomlLine(value={"index": index.name})
+            self.refused.append(name)
+            return None
+        index = index._replace(
+            is_default=is_default,
+            is_flat=table.get("type") in ("find_links", "find-links"),
+            is_explicit=is_explicit or bool(included),
+        )
+        self.indexes.append(index)
+        for package in filter(_NAME.fullmatch, included):  # the others are patterns
+            self.values["tool", "uv", "sources", package] = TomlLine(value={"index": index.name})
         return index
 
 
 class DependencyTables(ToolTables):
-    """Tables of dependencies by their names, as Poetry and Pipenv have them."""
+    """Tables of dependencies by name, in Poetry's words; Pipenv's are translated to them."""
 
-    pypi = "pypi"  # what it is called
+    pypi = "pypi"  # the tool's name for PyPI
 
     def _index_of(self, source: str) -> str | None:
-        """The name that an index has for uv, "" for PyPI as its default, None for no index."""
+        """The name of an index for uv, "" for PyPI as the default index, None if unknown."""
         names = {str(canonicalize_name(index.name)): index.name for index in self.indexes}
         if not any(index.is_default for index in self.indexes):
             names = {canonicalize_name(self.pypi): "", **names}
         return names.get(canonicalize_name(re.sub(r"[^A-Za-z0-9._-]+", "-", source).strip("-")))
 
     def dependency(self, entry: TomlEntry) -> tuple[Requirement, ...]:
-        """One for each alternative, the comments with the first; errors are recorded."""
+        """The requirements of `entry`, one for each alternative; errors are recorded."""
         alternatives = entry.value if isinstance(entry.value, list) else [entry.value]
         found: list[Requirement] = []
         for one in alternatives:
@@ -348,21 +353,23 @@ class DependencyTables(ToolTables):
                 message = f"`{error}` of {entry.key} is not what {self.name} takes"
                 self.outcomes.refuse("invalid-version", message, entry.origin, "correct it")
             else:
-                found += [requirement] if requirement else []
+                if requirement:
+                    found.append(requirement)
         return tuple(found)
 
     def _requirement(self, entry: TomlEntry, keys: Mapping[str, Any]) -> Requirement | None:
-        """Raises ValueError for a version or a marker that is none."""
+        """Raises ValueError for an invalid version, marker or location."""
         name, extras = str(entry.key), keys.get("extras", [])
         if not (isinstance(extras, list) and all(type(extra) is str for extra in extras)):
             raise ValueError(f"extras = {extras}")
-        for key in keys.keys() - _KEYS_OF_DEPENDENCY:
+        for key in sorted(keys.keys() - _KEYS_OF_DEPENDENCY):
             message = f"`{key} = {keys[key]}` of {name} is not imported"
             hint = "see the settings of uv for what does the same"
             self.outcomes.needs_action("not-imported", message, entry.origin, hint)
-        if isinstance(allows := keys.get("allow-prereleases"), bool):
-            of_packages = self.settings.setdefault("prerelease-package", {})
-            of_packages[name] = "allow" if allows else "disallow"
+        allows = keys.get("allow-prereleases")
+        if isinstance(allows, bool):
+            packages = self.settings.setdefault("prerelease-package", {})
+            packages[name] = "allow" if allows else "disallow"
         marker = all_of(
             str(keys.get("markers", "")),
             python_marker(str(keys.get("python", "*"))),
@@ -371,23 +378,19 @@ class DependencyTables(ToolTables):
         text = f"{name}[{','.join(extras)}]" if extras else name
         location = _location(keys)
         text += f" @ {location}" if location else self._specifier(entry, keys)
-        text += f" ; {marker}" if marker else ""
+        if marker:
+            text += f" ; {marker}"
         is_editable = bool(keys.get("develop")) and "path" in keys
         requirement = self.requirement(text, entry, is_editable=is_editable)
         if requirement is None or (location and "git" not in keys):
             return requirement
         return requirement._replace(source=self._source(entry, keys, requirement))
 
-    def locked_versions(self, name: str) -> Iterable[str]:
-        """Those of the package in a lock file beside it, which only Poetry has unions for."""
-        del name
-        return ()
-
     def _specifier(self, entry: TomlEntry, keys: Mapping[str, Any]) -> str:
         version = str(keys.get("version", "*"))
         constraint = read_constraint(version)
         if constraint.dropped:
-            constraint = read_constraint(version, self.locked_versions(str(entry.key)))
+            constraint = read_constraint(version, locked_versions(str(entry.key), self.read_file))
             message = (
                 f"PEP 440 cannot say `{version}`: `{constraint.specifier}` is written, and"
                 f" `{'`, `'.join(constraint.dropped)}` is left out"
@@ -399,7 +402,7 @@ class DependencyTables(ToolTables):
     def _source(
         self, entry: TomlEntry, keys: Mapping[str, Any], requirement: Requirement
     ) -> Mapping[str, Any] | None:
-        """With the kind of reference that git is given, or by index."""
+        """The entry of `[tool.uv.sources]`: a repository with its reference, or an index."""
         if "git" in keys:
             if keys.get("develop"):
                 message = f"uv has no editable git sources: {entry.key} becomes a regular one"
@@ -417,7 +420,7 @@ class DependencyTables(ToolTables):
 
 
 def _location(keys: Mapping[str, Any]) -> str:
-    """What pip writes behind `@`; "" for a dependency by version."""
+    """The URL or path of a direct reference (PEP 508), "" for a dependency by version."""
     kind = next((key for key in ("git", "url", "path", "file") if key in keys), None)
     if kind is None:
         return ""
@@ -426,6 +429,6 @@ def _location(keys: Mapping[str, Any]) -> str:
         raise ValueError(f"{kind} = {place}")  # noqa: TRY004  as any other value that is none
     if kind in ("git", "url"):
         fragment = f"#subdirectory={within}" if within else ""
-        return f"{'git+' if kind == 'git' else ''}{place}{fragment}"
+        return f"git+{place}{fragment}" if kind == "git" else f"{place}{fragment}"
     path = posixpath.normpath(posixpath.join(place, within))
     return path if path.startswith((".", "/")) else f"./{path}"

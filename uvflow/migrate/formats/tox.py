@@ -1,45 +1,49 @@
-"""tox: what the environments of a tox.ini install, and one of them as a requirements file. Pure."""
+"""tox: the `deps` in tox.ini or tox.toml, and one environment as a requirements file. Pure."""
 
 import itertools
 import re
 from collections.abc import Iterator, Mapping
 
 from uvflow.findings import Origin
+from uvflow.migrate.formats.markers import all_of
+from uvflow.migrate.formats.pip.requirements_txt import as_file
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket, ImportedRequirements, Read
+from uvflow.migrate.toml_lines import Path, TomlFile
 
-# Its lines with their numbers, by key, by section.
-_Sections = Mapping[str, Mapping[str, list[tuple[int, str]]]]
+# The lines of each key with their numbers, by section. A tox.toml gets the sections of a tox.ini.
+_Lines = list[tuple[int, str]]
+_Sections = Mapping[str, Mapping[str, _Lines]]
 
-_ENVIRONMENT = re.compile(r"(?P<file>(?:.*/)?tox\.ini):(?P<name>[^/]+)")
+_ENVIRONMENT = re.compile(r"(?P<file>(?:.*/)?tox\.(?:ini|toml)):(?P<name>[^/]+)")
 _REFERENCE = re.compile(r"\{\[([^\]]+)\](\w+)\}")
-_CONDITION = re.compile(r"(?P<factors>[\w{}, .!-]+):\s+(?P<needs>\S.*?)(?P<comment>\s#.*)?")
+# tox's documentation, "Conditional settings": `py39,py310-!django4: requirement`.
+_CONDITION = re.compile(r"(?P<factors>[\w{}, .!-]+):\s+(?P<requirement>\S.*?)(?P<comment>\s#.*)?")
 _PYTHON = re.compile(r"py(\d)\.?(\d+)")
-_UNASKED = re.compile(r"py(?:thon)?\d*(?:\.\d+)?")  # environments that nobody has to list
-
-_MOST = 200  # names that a pattern stands for
+_IMPLICIT = re.compile(r"(?:py(?:thon)?)?\d*(?:\.\d+)?")  # environments that nobody has to list
+_MAX_NAMES = 200  # that one pattern stands for
 
 
 def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirements:
-    """A finding about the `deps` of a tox.ini: tox goes on making its own environments."""
+    """A finding about the `deps` of the file at `path`: tox goes on making its own environments."""
     imported = {file.removeprefix(f"{path}:") for _, file in outcomes.options.groups}
-    wanted: dict[Origin, str] = {}
-    for name, values in _sections(read_file(path)).items():
-        if not name.startswith("testenv") or "deps" not in values:
-            continue
-        if imported.isdisjoint(_expanded(name.removeprefix("testenv:"))):
-            words = ", ".join(line for _, line in values["deps"] if line)
-            wanted[Origin(path=path, line=values["deps"][0][0])] = f"{name} ({words})"
-    for origin in [*wanted][:1]:
-        message = f"tox goes on installing the `deps` of {', '.join(wanted.values())}"
+    left: dict[Origin, str] = {}
+    for section, values in _sections(path, read_file(path)).items():
+        names = _expanded(section.removeprefix("testenv:"))
+        deps = values.get("deps")
+        if section.startswith("testenv") and deps and imported.isdisjoint(names):
+            texts = ", ".join(text for _, text in deps if text)
+            left[Origin(path=path, line=deps[0][0])] = f"{section} ({texts})"
+    if left:
+        message = f"tox goes on installing the `deps` of {', '.join(left.values())}"
         hint = f"`--group NAME={path}:ENV` imports those of one environment as a group"
-        outcomes.warn("left-to-tox", message, origin, hint)
-    outcomes.record_bucket(Bucket.LEFT, *wanted)
-    return ImportedRequirements(files=(outcomes.report(path, "tox", wanted),))
+        outcomes.warn("left-to-tox", message, next(iter(left)), hint)
+    outcomes.record_bucket(Bucket.LEFT, *left)
+    return ImportedRequirements(files=(outcomes.report(path, "tox", left),))
 
 
 def file_of(path: str) -> str:
-    """The tox.ini of `tox.ini:ENV`; another path as it is."""
+    """The file of `tox.ini:ENV` or `tox.toml:ENV`; another path as it is."""
     environment = _ENVIRONMENT.fullmatch(path)
     return environment["file"] if environment else path
 
@@ -51,16 +55,20 @@ def with_environments(read_file: Read) -> Read:
         environment, data = _ENVIRONMENT.fullmatch(path), read_file(file_of(path))
         if environment is None:
             return data
-        lines = _environment(_sections(data), environment["name"])
-        return "\n".join(lines.get(at, "") for at in range(1, max(lines, default=0) + 1)).encode()
+        return as_file(_environment(_sections(path, data), environment["name"]))
 
     return read
 
 
-def _sections(data: bytes) -> _Sections:
-    sections: dict[str, dict[str, list[tuple[int, str]]]] = {}
-    values: dict[str, list[tuple[int, str]]] = {}
-    lines: list[tuple[int, str]] = []
+def _sections(path: str, data: bytes) -> _Sections:
+    file = file_of(path)
+    return _toml_sections(file, data) if file.endswith(".toml") else _ini_sections(data)
+
+
+def _ini_sections(data: bytes) -> _Sections:
+    sections: dict[str, dict[str, _Lines]] = {}
+    values: dict[str, _Lines] = {}
+    lines: _Lines = []
     for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
         if header := re.match(r"\[([^\]]+)\]", line):
             values, lines = sections.setdefault(header[1], {}), []
@@ -72,62 +80,110 @@ def _sections(data: bytes) -> _Sections:
     return sections
 
 
+def _toml_sections(path: str, data: bytes) -> _Sections:
+    """By tox's documentation of tox.toml; raises UsageError where it is not valid."""
+    file = TomlFile.parse(path, data)
+    tables: dict[str, Path] = {"tox": (), "testenv": ("env_run_base",)}
+    tables |= {f"testenv:{entry.key}": ("env", entry.key) for entry in file.entries("env")}
+    return {
+        section: {
+            key: _toml_lines(file, *table, key)
+            for key in ("env_list", "deps", "base")
+            if file.value(*table, key) is not None
+        }
+        for section, table in tables.items()
+    }
+
+
+def _toml_lines(file: TomlFile, *path: str | int) -> _Lines:
+    """The items of an array, or the lines of a text; a reference as tox.ini spells it."""
+    value = file.value(*path)
+    if isinstance(value, str):
+        return [(file.origin(*path).line, line.strip()) for line in value.splitlines()]
+    lines: _Lines = []
+    for entry in file.entries(*path):
+        match entry.value:
+            case {"replace": "ref", "of": ["env_run_base", key]}:
+                text = f"{{[testenv]{key}}}"
+            case {"replace": "ref", "of": ["env", name, key]}:
+                text = f"{{[testenv:{name}]{key}}}"
+            case value:
+                text = str(value)
+        lines.append((entry.origin.line, text))
+    return lines
+
+
 def _expanded(text: str) -> Iterator[str]:
     """`py{310,311}-a, b` as the names that it stands for."""
     for name in re.findall(r"(?:\{[^{}]*\}|[^\s,{}])+", text):
         parts = enumerate(re.split(r"\{([^{}]*)\}", name))
         choices = (re.split(r"\s*,\s*", part) if at % 2 else [part] for at, part in parts)
-        yield from map("".join, itertools.islice(itertools.product(*choices), _MOST))
+        yield from map("".join, itertools.islice(itertools.product(*choices), _MAX_NAMES))
 
 
 def _environment(sections: _Sections, name: str) -> Mapping[int, str]:
-    """What it installs, for pip, by the number of the line; raises OSError for one unknown."""
+    """The `deps` of an environment for pip, by line number; raises OSError if unknown."""
     headers = ((header.partition("testenv:")[2], header) for header in sections)
     own = [sections[header] for names, header in headers if name in _expanded(names)]
     tox = sections.get("tox", {})
     listed = ",".join(line for key in ("env_list", "envlist") for _, line in tox.get(key, ()))
-    if not (own or name in _expanded(listed) or _UNASKED.fullmatch(name)):
+    if not (own or name in _expanded(listed) or _IMPLICIT.fullmatch(name)):
         raise OSError(0, "tox has no such environment")
-    bases = (*own, sections.get("testenv", {}))  # without `deps` of its own it has those of all
-    waiting = [*next((values["deps"] for values in bases if "deps" in values), ())]
+    # Without `deps` of its own it inherits those of all environments.
+    found = next((each for each in (*own, sections.get("testenv", {})) if "deps" in each), {})
+    if any("base" in values for values in own) and found not in own:
+        raise OSError(0, "the environment inherits from another one by `base`: name that one")
+    waiting = [*reversed(found.get("deps", ()))]
     lines: dict[int, str] = {}
+    seen: set[tuple[int, str]] = set()  # references may lead back
     while waiting:
         number, line = waiting.pop()
+        if (number, line) in seen:
+            continue
+        seen.add((number, line))
         reference = _REFERENCE.fullmatch(line)
         others = sections.get(reference[1], {}).get(reference[2]) if reference else None
-        if others is not None and number not in lines:  # else it leads back here
-            waiting += others
-        lines[number] = "" if others is not None else _for_pip(line, name.split("-"))
+        if others is not None:
+            waiting += reversed(others)
+            continue
+        while number in lines:  # items of a TOML array may share a line
+            number += 1
+        line = re.sub(r"\{(?:toxinidir|tox_root)\}/?", "./", line)
+        lines[number] = _without_condition(line, name)
     return lines
 
 
-def _for_pip(line: str, factors: list[str]) -> str:
-    """With a marker for a Python's factor; nothing where the condition is not about this one."""
-    line = re.sub(r"\{(?:toxinidir|tox_root)\}/?", "./", line)
+def _without_condition(line: str, environment: str) -> str:
+    """`line` with a marker for a condition on Python, "" where another one is not met."""
     condition = _CONDITION.fullmatch(line)
     if condition is None:
         return line
-    found = (_marker(each.split("-"), factors) for each in _expanded(condition["factors"]))
-    markers = [marker for marker in found if marker is not None]
-    needs, _, own = map(str.strip, condition["needs"].partition(";"))
-    comment = condition["comment"] or ""
-    if not markers or "" in markers:
-        return f"{condition['needs']}{comment}" if markers else ""
-    if needs.startswith("-"):
-        return line  # pip has no markers for files, and takes it for no requirement
-    marker = " or ".join(markers)
-    marker = f"({own}) and ({marker})" if own else marker
-    return f"{needs} ; {marker}{comment}"
+    requirement, comment = condition["requirement"], condition["comment"] or ""
+    alternatives = [_marker(each, environment) for each in _expanded(condition["factors"])]
+    markers = [marker for marker in alternatives if marker is not None]
+    if not markers:
+        return ""
+    if "" in markers:
+        return f"{requirement}{comment}"
+    if requirement.startswith("-"):
+        return line  # no marker for an option: the condition stays, which is no requirement
+    text, _, own = requirement.partition(";")
+    try:
+        marker = all_of(own.strip(), " or ".join(markers))
+    except ValueError:
+        return line  # and needs action
+    return f"{text.strip()} ; {marker}{comment}"
 
 
-def _marker(wanted: list[str], factors: list[str]) -> str | None:
-    """Where all of `wanted` hold, "" for everywhere and None for nowhere."""
-    markers = []
-    for factor in wanted:
+def _marker(factors: str, environment: str) -> str | None:
+    """The marker of `py310-!django4`, "" for any Python, None where the environment has others."""
+    versions = []
+    for factor in factors.split("-"):
         name = factor.removeprefix("!")
+        is_negated = name != factor
         if python := _PYTHON.fullmatch(name):
-            is_equal = "==" if name == factor else "!="
-            markers.append(f"python_version {is_equal} '{python[1]}.{python[2]}'")
-        elif (name in factors) != (name == factor):
+            operator = "!=" if is_negated else "=="
+            versions.append(f"python_version {operator} '{python[1]}.{python[2]}'")
+        elif (name in environment.split("-")) == is_negated:
             return None
-    return " and ".join(markers)
+    return " and ".join(versions)

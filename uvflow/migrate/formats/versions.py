@@ -1,4 +1,4 @@
-"""Versions as Poetry and others write them: caret, tilde, unions → PEP 440. Pure."""
+"""Version constraints as Poetry has them, with caret, tilde and unions → PEP 440. Pure."""
 
 import re
 from collections.abc import Iterable
@@ -8,47 +8,44 @@ from packaging.specifiers import Specifier, SpecifierSet
 from packaging.utils import canonicalize_version
 from packaging.version import Version
 
-Clauses = tuple[str, ...]  # of PEP 440, all of which hold
+Clauses = tuple[str, ...]  # of PEP 440, joined by "and"
 
 _CLAUSE = re.compile(r"(?P<operator>\^|~=?|[=!<>]=|[=<>])?\s*v?(?P<version>\d[^\s,]*)[\s,]*")
 _EXACT = re.compile(r"==[\d.]+")
-_MOST_EXCLUDED = 20  # versions between the parts of a union
+_MAX_EXCLUDED = 20  # versions between two parts of a union
 _LOWEST = Version("0.dev0")
 
 
 class Constraint(NamedTuple):
-    """The PEP 440 specifier of a constraint, "" for any version.
-
-    `dropped` are the parts of a union that it does not admit.
-    """
+    """A PEP 440 specifier, "" for any version, and the parts of a union that it excludes."""
 
     specifier: str
     dropped: tuple[str, ...] = ()
 
 
 def read_constraint(text: str, locked: Iterable[str] = ()) -> Constraint:
-    """A constraint such as `^1.2, !=1.3`; of a union that PEP 440 cannot say, one part.
+    """Translate `text`, such as `^1.2, !=1.3 || ^2`; raises ValueError where Poetry refuses it.
 
-    That is the one with a `locked` version, or else the highest. Raises ValueError for what Poetry
-    refuses as well.
+    Of a union without an equivalent it takes the part with a `locked` version, or the highest.
     """
     return _union([_clauses(part) for part in _parts(text)], locked)
 
 
 def read_python(text: str) -> Constraint:
-    """The same for Pythons: `3.9` stands for all of its patch releases, Python 2 is dropped."""
+    """The same for Pythons: `3.9` includes its patch releases, Python 2 is dropped."""
     parts = python_parts(text)
     old = [part for part in parts if part and SpecifierSet(",".join(part)).contains("2.7")]
     new = [part for part in parts if part not in old]
-    constraint = _union(new or parts)
-    dropped = map(",".join, old if new else ())
-    return constraint._replace(dropped=(*constraint.dropped, *dropped))
+    if not new:
+        return _union(parts)
+    constraint = _union(new)
+    return constraint._replace(dropped=(*constraint.dropped, *map(",".join, old)))
 
 
 def python_parts(text: str) -> list[Clauses]:
-    """The parts of a union of Pythons."""
+    """The parts of a union of Pythons, `3.9` as `==3.9.*`."""
     return [
-        tuple(f"{c}.*" if re.fullmatch(r"==\d+(\.\d+)?", c) else c for c in _clauses(part))
+        tuple(re.sub(r"^(==\d+(\.\d+)?)$", r"\1.*", clause) for clause in _clauses(part))
         for part in _parts(text)
     ]
 
@@ -78,15 +75,13 @@ def _clauses(text: str) -> Clauses:
 
 
 def _bumped(version: Version, *, is_caret: bool) -> Version:
-    """The first version that is out: caret bumps the first number that is not 0, tilde the minor.
-
-    The number of components stays.
-    """
+    """The next version after a bump of the first number that is not 0 (caret), or of the minor."""
     numbers = version.release
-    at = min(1, len(numbers) - 1)
+    place = min(1, len(numbers) - 1)
     if is_caret:
-        at = next((n for n, number in enumerate(numbers) if number), len(numbers) - 1)
-    return _with_release(version, (*numbers[:at], numbers[at] + 1, *(0 for _ in numbers[at + 1 :])))
+        place = next((at for at, number in enumerate(numbers) if number), len(numbers) - 1)
+    zeros = (0,) * len(numbers[place + 1 :])
+    return _with_release(version, (*numbers[:place], numbers[place] + 1, *zeros))
 
 
 def _with_release(version: Version, numbers: Iterable[int]) -> Version:
@@ -95,17 +90,22 @@ def _with_release(version: Version, numbers: Iterable[int]) -> Version:
 
 
 def _union(parts: list[Clauses], locked: Iterable[str] = ()) -> Constraint:
-    if len(parts) == 1 or () in parts:
-        return Constraint(specifier=",".join(() if () in parts else parts[0]))
+    if () in parts:
+        return Constraint(specifier="")
+    if len(parts) == 1:
+        return Constraint(specifier=",".join(parts[0]))
     try:
         return Constraint(specifier=",".join(_hull(parts)))
     except ValueError:
-        parts = sorted(parts, key=lambda part: min(map(_version, part)))
-        texts = [*locked]
-        fitting = (p for p in parts if any(SpecifierSet(",".join(p)).filter(texts, True)))
-        chosen = next(fitting, parts[-1])
-        dropped = (part for part in parts if part is not chosen)
-        return Constraint(specifier=",".join(chosen), dropped=tuple(map(",".join, dropped)))
+        versions = [*locked]
+        texts = [",".join(part) for part in sorted(parts, key=_start)]
+        fitting = (text for text in texts if any(SpecifierSet(text).filter(versions, True)))
+        chosen = next(fitting, texts[-1])
+        return Constraint(specifier=chosen, dropped=tuple(t for t in texts if t != chosen))
+
+
+def _start(part: Clauses) -> Version:
+    return min(map(_version, part))
 
 
 def _version(clause: str) -> Version:
@@ -113,7 +113,7 @@ def _version(clause: str) -> Version:
 
 
 def _range(clauses: Clauses) -> tuple[Version, Version | None]:
-    """The first version, and the first one behind; ValueError for what has other ends."""
+    """Its first version, and the first one after it; raises ValueError for `>`, `<=` and `!=`."""
     lower, upper = _LOWEST, None
     for clause in clauses:
         version = _version(clause)
@@ -130,17 +130,16 @@ def _range(clauses: Clauses) -> tuple[Version, Version | None]:
 
 
 def _hull(parts: list[Clauses]) -> Clauses:
-    """All from the first part to the last, less what is between them.
-
-    An exact version may be the last, or all of them are. Raises ValueError where PEP 440 cannot
-    say that.
-    """
-    parts = sorted(dict.fromkeys(parts), key=lambda part: min(map(_version, part)))
-    numbers = {part[0].count(".") if _EXACT.fullmatch(",".join(part)) else -1 for part in parts}
-    if len(numbers) == 1 and min(numbers) > 0:
+    """From the first part to the last, less the gaps; raises ValueError without an equivalent."""
+    parts = sorted(dict.fromkeys(parts), key=_start)
+    exact = [part for part in parts if _EXACT.fullmatch(",".join(part))]
+    levels = {clause.count(".") for (clause,) in exact}
+    if exact == parts and len(levels) == 1 and levels != {0}:
         parts = [*((f"{clause}.*",) for (clause,) in parts[:-1]), parts[-1]]
-    last = _version(parts[-1][0]) if _EXACT.fullmatch(",".join(parts[-1])) else None
-    ranges = [*map(_range, parts[:-1] if last else parts), *([(last, last)] if last else [])]
+    last = _version(parts[-1][0]) if parts[-1] in exact else None
+    ranges = [_range(part) for part in parts if not (last and part is parts[-1])]
+    if last:
+        ranges.append((last, last))
     (first, end), *others = sorted(ranges, key=lambda versions: versions[0])
     excluded: list[str] = []
     for start, further in others:
@@ -149,19 +148,19 @@ def _hull(parts: list[Clauses]) -> Clauses:
         if start > end:
             excluded += _between(end, start)
         end = max(end, further) if further else None
-    lower = (f">={first}",) if first != _LOWEST else ()
-    upper = f"<{'=' if end == last else ''}{end}"
-    return (*lower, *((upper,) if end else ()), *excluded)
+    clauses = [f">={first}"] if first != _LOWEST else []
+    if end:
+        clauses.append(f"<={end}" if end == last else f"<{end}")
+    return (*clauses, *excluded)
 
 
 def _between(end: Version, start: Version) -> list[str]:
     """A gap as whole prefixes of one level: from 1.5 to 1.7, but not from 1.5 to 2.1."""
-    both = [Version(canonicalize_version(version)) for version in (end, start)]  # no zeros behind
-    length = max(len(version.release) for version in both)
-    (*head, first), (*other, last) = (
-        (*version.release, *(0,) * length)[:length] for version in both
-    )
+    # Without zeros at the end, as far as the other one goes.
+    releases = [Version(canonicalize_version(version)).release for version in (end, start)]
+    length = max(map(len, releases))
+    (*head, first), (*other, last) = ((*r, *(0,) * length)[:length] for r in releases)
     is_odd = end.is_prerelease or start.is_prerelease or end.epoch != start.epoch
-    if is_odd or head != other or last - first > _MOST_EXCLUDED:
+    if is_odd or head != other or last - first > _MAX_EXCLUDED:
         raise ValueError(f"{end}, {start}")
     return [f"!={_with_release(end, (*head, number))}.*" for number in range(first, last)]

@@ -1,4 +1,4 @@
-"""Requirements by URL or path (PEP 508 direct references), and their `[tool.uv.sources]`. Pure."""
+"""Requirements by URL or path (PEP 508, direct references) → `[tool.uv.sources]`. Pure."""
 
 import posixpath
 import re
@@ -18,7 +18,6 @@ from uvflow.migrate.model import LineResult, Requirement, needs_action
 
 _URL = re.compile(r"(?:https?|ftp|file):", re.IGNORECASE)
 FILE_URL = re.compile(r"file:(?://(?:localhost)?(?=/))?", re.IGNORECASE)  # RFC 8089
-
 # pip's archive extensions (pip._internal.utils.filetypes).
 ARCHIVE = re.compile(
     r"\.(?:whl|zip|tar|tgz|tbz|txz|tlz|tar\.(?:gz|bz2|xz|lz|lzma))$", re.IGNORECASE
@@ -36,12 +35,11 @@ _EGG = re.compile(
 _OLD_EGG = re.compile(r"-\d+(?:\.\w+)+$")  # setuptools once wanted `#egg=name-1.0`
 _ALGORITHMS = ("sha256", "sha384", "sha512")
 _GIT_SCHEMES = ("https://", "http://", "ssh://", "file:")  # what uv takes behind `git+`
-_PUBLIC_HOSTS = r"(?:www\.)?(?:github\.com|gitlab\.com|bitbucket\.org)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DirectReference:
-    """A requirement by URL or path: its location without the fragment, and what surrounds it."""
+    """The parts of a requirement by URL or path; `location` is without the fragment."""
 
     line: Line
     location: str
@@ -58,7 +56,7 @@ class DirectReference:
 
 
 def parse_direct_reference(line: Line) -> DirectReference | None:
-    """The URL or path that a requirement names, or None where it is a name with a version."""
+    """The requirement of `line`, None where it is a name with a version."""
     direct = _DIRECT.fullmatch(line.requirement)
     name, extras, location = direct.groups() if direct else ("", "", line.requirement)
     has_scheme = direct or _SCHEME.match(location)
@@ -71,7 +69,7 @@ def parse_direct_reference(line: Line) -> DirectReference | None:
     behind = _WITH_EXTRAS.fullmatch(location) if not direct and "egg=" not in location else None
     if behind:
         location, extras = behind.groups()
-    # `#egg=name[x]&subdirectory=s&sha256=…`; what stands behind the name means nothing to pip.
+    # `#egg=name[x]&subdirectory=s&sha256=…`; pip ignores what follows the name.
     location, _, text = location.partition("#")
     fragment = dict(part.partition("=")[::2] for part in text.split("&"))
     egg = _EGG.match(_OLD_EGG.sub("", unquote(fragment.get("egg", ""))))
@@ -87,7 +85,7 @@ def parse_direct_reference(line: Line) -> DirectReference | None:
 
 
 def _wheel_name(location: str) -> str:
-    """What a wheel's file name says (binary distribution format); nothing for anything else."""
+    """The name in the file name of a wheel (binary distribution format), "" for another file."""
     try:
         file = re.split(r"[/\\]", unquote(location.partition("?")[0]))[-1]
         name = str(parse_wheel_filename(file)[0])  # which takes more than ASCII
@@ -97,8 +95,8 @@ def _wheel_name(location: str) -> str:
 
 
 def is_valid(reference: DirectReference) -> bool:
-    """Whether uv understands it: a known marker, extras that are names, no variables."""
-    # Two lines joined by mistake, or a URL behind a quote, may hold secrets in any place.
+    """Whether uv can read it: a valid marker, valid extras, no variables."""
+    # Two lines joined by mistake, or a URL after a quote, may have secrets anywhere.
     parts = (reference.location, *reference.fragment.values())
     if reference.scheme not in ("", "file:") and any(re.search(r"\s", part) for part in parts):
         return False
@@ -115,7 +113,7 @@ def is_valid(reference: DirectReference) -> bool:
 def requirement_at(
     reference: DirectReference, text: str, name: str, source: Mapping[str, Any]
 ) -> Requirement:
-    """The requirement with `source`; without a `name`, `text` is what has to be built for one."""
+    """The requirement with `source`; without a `name`, `text` has to be built to learn it."""
     line = reference.line
     in_url = (f"{a}:{reference.fragment[a]}" for a in _ALGORITHMS if a in reference.fragment)
     requirement = Requirement(
@@ -133,7 +131,7 @@ def requirement_at(
 
 
 def read_git_reference(reference: DirectReference) -> LineResult:
-    """The result of a line that names a git repository."""
+    """The requirement of a git repository, without credentials."""
     line, origin = reference.line, reference.line.origin
     url, revision, userinfo = _split_git_url(reference.location)
     if not url.startswith(_GIT_SCHEMES):
@@ -158,10 +156,7 @@ def read_git_reference(reference: DirectReference) -> LineResult:
 
 
 def _split_git_url(location: str) -> tuple[str, str, Userinfo | None]:
-    """git's own URL, the revision behind an `@`, and the credentials in it.
-
-    uv finds out whether the revision is a branch, a tag or a commit.
-    """
+    """The URL for git, the revision (a branch, a tag or a commit), and the credentials."""
     url = re.sub(r"^git\+", "", location, flags=re.IGNORECASE)
     if "://" not in url and not url.lower().startswith("file:"):
         url = "ssh://" + url.replace(":", "/", 1)  # the scp form: git@host:path
@@ -170,11 +165,10 @@ def _split_git_url(location: str) -> tuple[str, str, Userinfo | None]:
     if userinfo and url.lower().startswith("ssh:"):
         url = url.replace("://", f"://{userinfo.username}@", 1)  # the user is not a secret
         userinfo = userinfo if userinfo.password else None
-    # The public hosts serve the same repositories by https, and no longer by `git://`.
-    url = re.sub(rf"^(?:git|http)://(?={_PUBLIC_HOSTS}/)", "https://", url, flags=re.IGNORECASE)
     at_revision = re.fullmatch(r"([^/]*//[^/]*/.*)@([^@]*)", url)
-    url, revision = at_revision.groups() if at_revision else (url, "")
-    return url, revision, userinfo
+    if at_revision:
+        return at_revision[1], at_revision[2], userinfo
+    return url, "", userinfo
 
 
 def is_url(text: str) -> bool:
@@ -190,6 +184,6 @@ def as_path(location: str) -> str:
 
 
 def is_outside(path: str) -> bool:
-    """Whether a normalised path leaves the project: upwards, absolute, on a drive, or a URL."""
+    """Whether a normalised path is outside the project: upwards, absolute, a drive, a URL."""
     is_upwards = path == ".." or path.startswith(("../", "/"))
     return is_upwards or is_url(path) or re.match(r"[A-Za-z]:", path) is not None

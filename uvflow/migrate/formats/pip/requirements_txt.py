@@ -1,7 +1,6 @@
-"""pip's requirements file format: bytes → logical lines, each with what it says and where.
+"""Requirements files: bytes → logical lines, as pip's own parser reads them. Pure.
 
-The format is what pip reads (pip docs, "Requirements File Format"), and pip's own parser defines
-it: how lines are joined, where a comment starts, what is an option. `${VAR}` stays as it is.
+See pip's documentation, "Requirements File Format". Variables (`${VAR}`) are not expanded.
 """
 
 import codecs
@@ -10,7 +9,7 @@ import optparse
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, NoReturn
 
@@ -23,12 +22,9 @@ _MAX_WORDS = 20_000  # words of a line; a release has some hundred hashes at mos
 
 # pip: a comment starts at a `#` that begins the line or follows white space.
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
-
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-
 # The annotation that pip-compile and uv write below a pin, in one line or several.
 _ANNOTATION = re.compile(r"\s{3,}#")
-
 # PEP 263, as pip reads it: in the first two lines, in a comment.
 _COOKIE = re.compile(rb"#.*?coding[:=]\s*([-\w.]+)")
 
@@ -46,11 +42,10 @@ _REQUIREMENT_OPTIONS = ("--hash", "--global-option", "--config-settings")
 class Line:
     """A logical line: one requirement (with options of its own), or options of the file.
 
-    `requirement` is what stands before the options, or the value of `-e`. `options` are pairs of
-    the option's long name and its value, in the order they are written; those that have an effect
-    in pip where they stand are `effective`, and `overlooked` is the text of the others. `comment`
-    is the line-end comment; `above` are the comment lines since the last logical line. What may
-    hold credentials is not in `repr`, and comments have none: they go into other files.
+    `requirement` is the text before the options, or the value of `-e`. `options` are pairs of a
+    long name and a value; those that pip acts on in this line are `effective`, and `overlooked` is
+    the text of the others. `comment` is the line-end comment, `above` are the comment lines since
+    the last logical line. `repr` has no credentials, nor do comments: they go into other files.
     """
 
     origin: Origin
@@ -77,7 +72,7 @@ class Line:
 
 
 class RequirementsFile(NamedTuple):
-    """Its logical lines, the comments after the last one, or the problem for which it is unread."""
+    """The logical lines and the comments after the last one, or why they cannot be read."""
 
     lines: tuple[Line, ...] = ()
     tail: tuple[str, ...] = ()
@@ -85,7 +80,7 @@ class RequirementsFile(NamedTuple):
 
 
 def parse_requirements(data: bytes, path: str, encoding: str | None = None) -> RequirementsFile:
-    """Every logical line of `data`, the content of `path`; what cannot be read has a `problem`."""
+    """The logical lines of `data`, the content of the file at `path`."""
     marks = ((m, name) for m, name in _BYTE_ORDER_MARKS if data.startswith(m))
     mark, tried = next(marks, (b"", ""))
     cookies = (_COOKIE.match(line) for line in data.split(b"\n", 2)[:2])
@@ -130,10 +125,7 @@ def _parse_text(path: str, text: str) -> RequirementsFile:
 
 
 def _logical_lines(lines: list[str]) -> Iterator[tuple[int, str]]:
-    r"""Join lines that end in `\` with the next one, as pip does, its first number with it.
-
-    A comment line ends a continuation, even if it ends in `\` itself.
-    """
+    r"""Join lines that end in `\` with the next one, as pip does; a comment line ends this."""
     first, parts = 0, list[str]()
     for number, line in enumerate(lines, 1):
         is_comment = line.lstrip().startswith("#")
@@ -148,11 +140,13 @@ def _logical_lines(lines: list[str]) -> Iterator[tuple[int, str]]:
         yield first, "".join(parts)
 
 
-def as_comment(text: str) -> str:
-    """`text` as it may stand in a comment of another file: no credentials, no control characters.
+def as_file(lines: Mapping[int, str]) -> bytes:
+    """A requirements file with `lines` at their numbers, and blank ones between them."""
+    return "\n".join(lines.get(at, "") for at in range(1, max(lines, default=0) + 1)).encode()
 
-    TOML allows none but tabs in comments.
-    """
+
+def as_comment(text: str) -> str:
+    """A comment of a TOML file: without credentials, and of control characters only tabs."""
     return f"#{redacted(_CONTROL.sub('', text).removeprefix('#'))}"
 
 
@@ -168,18 +162,18 @@ def _parse_line(text: str, origin: Origin, comment: str, above: tuple[str, ...])
         options, ignored = _parse_options(rest)
     except ValueError as error:
         return replace(line, problem=_bad_option(line, str(error)))
-    alone = [o for name in _ALONE for o in options if o[0] == name and not requirement][:1]
-    of_line = [o for o in options if (o[0] in _REQUIREMENT_OPTIONS) is bool(requirement)]
-    effective = tuple(alone or of_line)
+    effective = tuple(o for o in options if (o[0] in _REQUIREMENT_OPTIONS) is bool(requirement))
+    alone = next((option for name in _ALONE for option in effective if option[0] == name), None)
+    if alone:
+        effective = (alone,)
     unused = (Counter(options) - Counter(effective)).elements()
     overlooked = (*(f"{name} {value}".rstrip() for name, value in unused), " ".join(ignored))
-    line = replace(
-        line, options=options, effective=effective, overlooked=tuple(filter(None, overlooked))
-    )
+    overlooked = tuple(filter(None, overlooked))
+    line = replace(line, options=options, effective=effective, overlooked=overlooked)
     match alone:
-        case [("--editable", "")]:
+        case ("--editable", ""):
             return replace(line, problem=_bad_option(line, "`-e` names nothing"))
-        case [("--editable", location)]:
+        case ("--editable", location):
             return replace(line, requirement=location, is_editable=True)
     return line
 

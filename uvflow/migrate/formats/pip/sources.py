@@ -44,10 +44,9 @@ _DISTRIBUTIONS = re.compile(r"(?:ubuntu|debian|deb|dfsg|build)", re.IGNORECASE)
 
 
 def read_requirement(line: Line, options: ImportOptions, read_file: Read) -> LineResult:
-    """The result of a line with a requirement; what cannot be read becomes an ERROR finding.
+    """The result of a line with a requirement; an invalid one becomes an ERROR finding.
 
-    `read_file` reads files of the project, and raises OSError: whether a local project exists, and
-    what its name is.
+    `read_file` reads the files of local projects, and raises OSError.
     """
     # A number of thousands of digits, or brackets nested as deep, makes parsers give up.
     text = line.requirement
@@ -85,13 +84,10 @@ def _invalid(line: Line) -> LineResult:
     text = line.requirement
     hint = "correct the line, or skip it with `--keep-going`"
     # A column of `pip list`, or a single `=`.
-    pin = re.fullmatch(r"([A-Za-z0-9][\w.-]*)\s+(\d[\w.!+]*)", text) or re.fullmatch(
-        r"([A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?)\s*=\s*([^=].*)", text
-    )
+    name = r"[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?"
+    pin = re.fullmatch(rf"({name})(?:\s+|\s*=\s*)(\d[\w.!+*]*)", text)
     if pin:
         hint = f"did you mean `{pin[1]}=={pin[2]}`?"
-    elif quoted := re.fullmatch(r"""(["'])(.*)\1""", text):
-        hint = f"pip does not accept quotes here: `{redacted(quoted[2])}`"
     elif variables(text):
         hint = f"write out the value of {' and '.join(variables(text))}"
     message = f"`{redacted(line.text)}` is not a requirement"
@@ -137,7 +133,7 @@ def _from_an_index(
 
 
 def _oddity(pin: Pep508) -> str:
-    """Why no index has it in this version."""
+    """Why no index has this version, "" if one may."""
     if canonicalize_name(pin.name) == _PKG_RESOURCES:
         return "is not a package: Debian's pip lists a part of setuptools under this name"
     for version in (clause.version for clause in pin.specifier if clause.operator[:2] == "=="):
@@ -202,7 +198,7 @@ def _read_project_itself(reference: DirectReference, read_file: Read) -> LineRes
 
 
 def _read_feedstock(reference: DirectReference, path: str) -> LineResult:
-    """`pip freeze` in a conda environment names the directory of a build, not a version."""
+    """The pin that `pip freeze` gives in a conda environment as the directory of a build."""
     line, name = reference.line, reference.name
     # As in `/croot/idna-3.7/work` and `/croot/idna_1714/work/dist/idna-3.7-py3-none-any.whl`.
     pattern = canonicalize_name(name).replace("-", "[-_.]")
