@@ -55,9 +55,8 @@ def choose_python(
             )
         return minor, where
     releases = {minor: newest_release(wanted, minor) for minor in MINORS}
-    fitting = [m for m, release in releases.items() if m == release] or list(
-        filter(releases.get, MINORS)
-    )
+    with_newest = [minor for minor in MINORS if releases[minor] == minor]
+    fitting = with_newest or [minor for minor in MINORS if releases[minor]]
     if not fitting:
         raise UsageError(
             f"requires-python `{wanted}` allows no Python with an official image "

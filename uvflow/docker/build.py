@@ -68,8 +68,6 @@ def build_image(
     )
 
 
-Docker = Callable[..., Completed]
-
 _HARDENED = ("--pull=never", "--network=none", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL")
 # `module:attribute`, and options that say it is imported from elsewhere
 _OBJECT = re.compile(r"(?<!\S)(?!python:)[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?=\(|\s|$)")
@@ -94,15 +92,16 @@ _HINTS = {
 def try_image(
     image: str, start: Start, env_file: str, environ: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """A note for each thing that holds, an error for one that does not and ends the trial.
-
-    `start` is what the image starts; `env_file` is a path, or empty.
-    """
-    docker: Docker = partial(ask_docker, environ)
-    given = (*_HARDENED, *((f"--env-file={env_file}",) if env_file else ()), image)
-    words = " ".join(start.command)
-    names = [] if _MOVES.search(words) else _OBJECT.findall(words)[:1]
-    for name in [start.command[0]] if start.is_program else names:
+    """A note for each thing that holds, an error for the first that does not."""
+    docker = partial(ask_docker, environ)
+    variables = [f"--env-file={env_file}"] if env_file else []
+    given = (*_HARDENED, *variables, image)
+    line = " ".join(start.command)
+    named = None if _MOVES.search(line) else _OBJECT.search(line)
+    name = named[0] if named else ""
+    if start.is_program:
+        name = start.command[0]
+    if name:
         load = docker("run", "--rm", "--entrypoint=python", *given, "-c", _LOAD, name)
         problem = f"{name} cannot be loaded: {_last_line(load)}"
         yield _finding("image-loads", f"{name} can be loaded", problem if load.code else "")
@@ -112,7 +111,9 @@ def try_image(
         yield from _try_service(docker, *given, is_probed=bool(start.port and start.probes))
 
 
-def _try_service(docker: Docker, *given: str, is_probed: bool) -> Iterator[Finding]:
+def _try_service(
+    docker: Callable[..., Completed], *given: str, is_probed: bool
+) -> Iterator[Finding]:
     container = f"uvflow-try-{uuid.uuid4().hex}"
     try:
         health = _HEALTH if is_probed else ()

@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from packaging.version import Version
+
 from uvflow import findings, uv
 from uvflow.docker import companions, context, dockerfile, header
 from uvflow.docker import facts as facts_of
@@ -45,10 +47,7 @@ class DockerOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DockerResult:
-    """`text` (lines of files) and `result` are for stdout, `messages` and `warnings` for stderr.
-
-    `data` is for --json, `code` is that of docker itself.
-    """
+    """`text` and `result` are lines for stdout, `data` is for --json, `code` is that of docker."""
 
     text: tuple[str, ...] = ()
     result: tuple[str, ...] = ()
@@ -71,7 +70,8 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
     plan = ImagePlan(project, options)
     if options.check:
         return replace(_check_result(plan.findings, plan.generated), warnings=plan.remarks)
-    warnings = (*plan.remarks, *(f"{f}: {f.hint}" if f.hint else str(f) for f in plan.findings))
+    found = (f"{each}: {each.hint}" if each.hint else str(each) for each in plan.findings)
+    warnings = (*plan.remarks, *found)
     if options.prints:
         text = plan.dockerfile.text
         return DockerResult(text=_lines(text), warnings=warnings, data={"dockerfile": text})
@@ -79,22 +79,25 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
         target_inside(file.path, plan.workspace)
     if not options.dry_run:
         write_files(plan, force=options.force)
-    facts, start, names = plan.facts, plan.facts.start, [file.path.name for file in plan.to_write]
-    by_tcp = [_TCP.format(start.port)] if start.port and start.probes and not start.health else []
+    names = [file.path.name for file in plan.to_write]
     verb = "Would write" if options.dry_run else "Wrote"
     written = [f"{verb} {name}" for name in names] or ["Current: nothing to write"]
     return DockerResult(
         text=_lines(*map(difference, plan.to_write)) if options.dry_run else (),
-        messages=(
-            f"Python {facts.python}: {plan.python_origin}",
-            f"Starts {' '.join(start.command)}: {start.evidence}",
-            *by_tcp,
-            f"{'Two stages' if facts.has_builder else 'One stage'}: {facts.stages_evidence}",
-            *written,
-        ),
+        messages=(*_evidence(plan), *written),
         warnings=warnings,
         data={"files": names, "dry_run": options.dry_run},
     )
+
+
+def _evidence(plan: "ImagePlan") -> Iterator[str]:
+    facts, start = plan.facts, plan.facts.start
+    yield f"Python {facts.python}: {plan.python_origin}"
+    yield f"Starts {' '.join(start.command)}: {start.evidence}"
+    if start.port and start.probes and not start.health:
+        advice = "`health` in [tool.uvflow.docker] is one"
+        yield f"Probes port {start.port}: no path of a health check is known, {advice}"
+    yield f"{'Two stages' if facts.has_builder else 'One stage'}: {facts.stages_evidence}"
 
 
 class FileState(Enum):
@@ -137,7 +140,6 @@ class ImageFile:
         return FileState.CHANGED if made.is_as_made else FileState.EDITED
 
 
-_TCP = "Probes port {}: no path of a health check is known, `health` in [tool.uvflow.docker] is one"
 _PINNED = re.compile(r"([a-z0-9][\w./:-]*)@(sha256:[0-9a-f]{64})\b")
 
 # The files besides the Dockerfile, by the option that asks for each.
@@ -168,24 +170,25 @@ class ImagePlan:
             self.python_origin = "--python in the first line of the Dockerfile" if last else in_use
         self.remarks = (*facts.remarks, *_remarks(options, here, self.lockfile))
         usage = companions.usage_lines(facts)
-        wanted = (
-            n for n, (path, _) in MORE.items() if getattr(given, n) or _header_of(root / path)
+        bodies: dict[str, Callable[[Facts], str]] = {"Dockerfile": dockerfile.render_dockerfile}
+        for option, (name, body) in MORE.items():
+            if getattr(given, option) or _header_of(root / name):
+                bodies[name] = body
+        self.generated = tuple(
+            ImageFile(path=root / name, text=header.with_header(body(facts), options, usage))
+            for name, body in bodies.items()
         )
-        bodies = (("Dockerfile", dockerfile.render_dockerfile), *(MORE[name] for name in wanted))
-        texts = ((p, header.with_header(body(facts), options, usage)) for p, body in bodies)
-        self.generated = tuple(ImageFile(path=root / path, text=text) for path, text in texts)
         self.dockerfile = self.generated[0]
         # BuildKit prefers NAME.dockerignore beside the Dockerfile; a member's build context is the
         # workspace (Docker docs, "Build context", "Filename and location").
         name = ".dockerignore" if root == self.workspace else "Dockerfile.dockerignore"
         text = context.dockerignore(self.workspace, facts.mounts)
         self.dockerignore = ImageFile(path=root / name, text=text)
-        lacks = context.missing_patterns(self.dockerignore.before or text, self.workspace)
-        message, origin = f"does not exclude: {', '.join(lacks)}", Origin(path=name, line=1)
-        self.findings = (
-            *((findings.error("context-not-ignored", message, origin),) if lacks else ()),
-            *check_start(project, self.dockerfile.path, self.dockerfile.text),
-        )
+        self.findings = check_start(project, self.dockerfile.path, self.dockerfile.text)
+        if lacks := context.missing_patterns(self.dockerignore.before or text, self.workspace):
+            message, origin = f"does not exclude: {', '.join(lacks)}", Origin(path=name, line=1)
+            error = findings.error("context-not-ignored", message, origin)
+            self.findings = (error, *self.findings)
 
     @property
     def to_write(self) -> tuple[ImageFile, ...]:
@@ -205,26 +208,27 @@ def _complete_options(
 
 
 def _with_digests(images: Mapping[str, str], before: str, *, asks: bool) -> dict[str, str]:
-    """Those of `before`, a Dockerfile, stay unless this `asks`.
+    """`images` with the digests of `before`, a Dockerfile, or with new ones where this `asks`.
 
-    Where it has one, an image that is new gets one as well.
+    Where `before` has one, an image that is new gets one as well.
     """
     known = dict(pair for pair in _PINNED.findall(before) if pair[0] in images.values())
-    kept, pinned = {} if asks else known, dict(images)
-    for use, name in images.items() if asks or known else ():
-        if "@" not in name:
-            pinned[use] = f"{name}@{kept.get(name) or find_digest(name, os.environ)}"
+    pinned = dict(images)
+    if asks or known:
+        for use, name in images.items():
+            if "@" not in name:
+                kept = "" if asks else known.get(name)
+                pinned[use] = f"{name}@{kept or find_digest(name, os.environ)}"
     return pinned
 
 
 def _remarks(options: Mapping[str, str], here: Uv, lockfile: LockfileCheck) -> Iterator[str]:
-    """An older uv may not understand a lockfile that the uv here writes."""
     if lockfile.verdict is Level.STALE:
         why = ", ".join(lockfile.reasons)
         yield f"{LOCKFILE} is stale, and the build will fail: {why}; {lockfile.hint}"
-    builder = options.get("uv")
-    builds, is_here = (version.split(".")[:2] for version in (builder or "", here.version))
-    if builder and [*map(int, builds)] < [*map(int, is_here)]:
+    # An older uv may not understand a lockfile that the uv here writes.
+    builder = options.get("uv", here.version)
+    if Version(builder).release[:2] < Version(here.version).release[:2]:
         take = f"`uvflow docker --uv={here.version}` takes this one"
         yield f"uv {builder} builds the image, and uv {here.version} is here: {take}"
 
@@ -239,12 +243,12 @@ def _check_result(
     """Of the files that are generated: a .dockerignore may be anybody's."""
     changed = [file for file in generated if file.state is not FileState.SAME]
     diffs, error = [*map(difference, changed)], error_of(findings)
-    edited = next((file for file in changed if file.state is FileState.EDITED), None)
-    if changed:
+    edited = [file for file in changed if file.state is FileState.EDITED]
+    if edited:
+        error = drift_error(edited[0])
+    elif changed:
         what = "the files of the image do not match today's facts"
-        error = (
-            drift_error(edited) if edited else DriftError(what, hint="`uvflow docker` updates them")
-        )
+        error = DriftError(what, hint="`uvflow docker` updates them")
     return DockerResult(
         text=_lines(*diffs),
         result=tuple(finding_lines(findings)),
@@ -268,7 +272,8 @@ def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
     for finding in findings:
         where = f"{finding.origin}: " if finding.origin else ""
         yield f"{where}{finding.severity.value}[{finding.code}] {finding.message}"
-        yield from [f"  {finding.hint}"] if finding.hint else []
+        if finding.hint:
+            yield f"  {finding.hint}"
 
 
 def difference(file: ImageFile) -> str:
@@ -279,11 +284,7 @@ def difference(file: ImageFile) -> str:
 
 
 def write_files(plan: ImagePlan, *, force: bool) -> None:
-    """Write what is not yet as planned.
-
-    Raises DriftError, with nothing written, for a file that was edited or written by somebody
-    else, unless `force`.
-    """
+    """Raises DriftError, with nothing written, for a file that is not uvflow's, unless `force`."""
     for file in plan.to_write:
         if file.state in {FileState.EDITED, FileState.FOREIGN} and not force:
             raise drift_error(file)

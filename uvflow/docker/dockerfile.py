@@ -4,10 +4,8 @@ The stages: `base` is the interpreter and what the image needs of Debian; `build
 nothing is compiled) has the settings of uv; `dependencies` has the environment without the project;
 `project` has the files that local packages add to it; `static` has collected static files; `python`
 is a packed interpreter, for distroless; then one stage for each profile. The environment is in
-/venv: below /app a source tree mounted there would hide it.
-
-Each function is the text of a part. Every value in a text goes through instructions.py, which
-escapes it, or is a text of this module: a test holds that.
+/venv: below /app a source tree mounted there would hide it. Every value in a text goes through
+instructions.py, which escapes it: a test holds that.
 """
 
 import posixpath
@@ -77,7 +75,7 @@ FROM {image(facts.images["base"])} AS base
 
 
 def _run_time_packages(facts: Facts, *bases: str) -> str:
-    """For these bases only: below `distroless` apt takes longer than all of uv's steps."""
+    """For these bases only: where distroless needs none, apt would take longer than uv."""
     return _packages(facts.system.runtime if facts.base in bases else (), "Needed at run time.")
 
 
@@ -104,7 +102,6 @@ ENV {assignments(variables)}
 
 
 def _tools(facts: Facts) -> str:
-    """Settings are arguments, not variables: those are for the build, and not part of the image."""
     python = {"UV_PYTHON": f"/usr/local/bin/python{facts.python}", "UV_PYTHON_DOWNLOADS": "never"}
     if facts.base != "slim":
         python["UV_PYTHON"] = facts.python_release
@@ -112,7 +109,7 @@ def _tools(facts: Facts) -> str:
         python["UV_PYTHON_PREFERENCE"] = "only-managed"
     compiling = {"UV_COMPILE_BYTECODE": "1", "PYC_INVALIDATION_MODE": "UNCHECKED_HASH"}
     settings = {"UV_PROJECT_ENVIRONMENT": "/venv", **python, "UV_LINK_MODE": "copy", **compiling}
-    packages = strip = versions = ""
+    packages, strip, versions = "", "", ""
     runtime = facts.system.runtime if facts.base == "distroless" else ()
     if facts.system.build or facts.reads_certificates:
         packages = _packages((*runtime, *facts.system.build), "Needed only by a build.")

@@ -1,7 +1,4 @@
-"""The header of a generated file: what made it, and whether it was edited since. Pure.
-
-Its lines are comments that begin with `#`, which all generated formats have.
-"""
+"""The header of a generated file, in `#` comments: what made it, was it edited since? Pure."""
 
 import hashlib
 import re

@@ -1,8 +1,7 @@
-"""What is filled into the text of a Dockerfile: the one place that escapes.
+"""Values for the text of a Dockerfile, escaped.
 
-The rules of escaping are those of the Dockerfile reference ("Environment replacement", "Parser
-directives", "Shell and exec form") and of BuildKit's parser, which splits the flags of an
-instruction byte by byte. A test reads back what is written here.
+The rules are those of the Dockerfile reference ("Environment replacement", "Parser directives",
+"Shell and exec form") and of BuildKit's parser, which splits flags byte by byte.
 """
 
 import csv
@@ -51,8 +50,7 @@ def command(
 ) -> str:
     """One command of a RUN step, on as few lines as fit the width of a page.
 
-    `environ` is set only for it; `secrets` are the names of variables whose values are in files of
-    that name below /run/secrets.
+    `environ` is set only for it, and so are `secrets`, whose values are files in /run/secrets.
     """
     texts = [
         *(f'{name}="$(cat /run/secrets/{name})"' for name in secrets),
@@ -92,10 +90,7 @@ def json_array(words: Iterable[str]) -> str:
 
 
 def paths(source: str, target: str) -> str:
-    """Those of a COPY: a JSON array where there are blanks.
-
-    A source is a pattern of Go's filepath.Match.
-    """
+    """Those of a COPY; the source is a pattern of Go's filepath.Match."""
     if re.search(r"[\\*?\[]", source):
         raise UsageError(f"a Dockerfile cannot copy the directory {source!r}")
     both = workdir(source), workdir(target)
