@@ -4,13 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from dockerfiles import CONTEXT, GOOD, added, changed, found, linted
+from dockerfiles import CONTEXT, GOOD, added, changed, found
 from images import DEV, PROD, facts
 
 from uvflow.docker.debian import DebianPackages
 from uvflow.docker.dockerfile import render_dockerfile
 from uvflow.docker.lint.model import LintContext
-from uvflow.docker.lint.rules_build import CHECKS
 
 SYNC = "uv sync --locked --no-install-project"
 MOUNTED = "--mount=from=ghcr.io/astral-sh/uv:0.13.9"
@@ -19,29 +18,6 @@ CACHE = "    --mount=type=cache,target=/root/.cache/uv \\\n"
 
 def test_a_good_file_has_no_findings() -> None:
     assert found(GOOD) == []
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("COPPY a b", "unknown instruction COPPY, did you mean COPY?"),
-        ("instal x\ncoppy a b", "unknown instruction INSTAL"),
-    ],
-)
-def test_the_first_unknown_instruction_is_named(line: str, message: str) -> None:
-    dockerfile = linted(GOOD.replace("WORKDIR /app\n", f"{line}\nWORKDIR /app\n"), CONTEXT)
-    assert [(code, at.line, text) for code, at, text in CHECKS[0](dockerfile)] == [
-        ("unknown-instruction", 3, message)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("front_end", "expected"),
-    [("docker/dockerfile:1", ["unknown-instruction"]), ("registry.test/plus", [])],
-)
-def test_another_front_end_may_have_more_instructions(front_end: str, expected: list[str]) -> None:
-    text = f"# escape=\\\n#syntax = {front_end}\n{GOOD}INCLUDE more\n"
-    assert [code for code, _ in found(text)] == expected
 
 
 @pytest.mark.parametrize(
