@@ -4,11 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from dockerfiles import CONTEXT, GOOD, added, changed, found
+from dockerfiles import CONTEXT, GOOD, added, changed, found, linted
 from images import DEV, PROD, facts
 
 from uvflow.docker.debian import DebianPackages
 from uvflow.docker.dockerfile import render_dockerfile
+from uvflow.docker.lint.check import CHECKS
 from uvflow.docker.lint.model import LintContext
 
 SYNC = "uv sync --locked --no-install-project"
@@ -293,3 +294,30 @@ def test_an_environment_of_pip_is_not_editable() -> None:
 def test_an_environment_in_two_layers(command: str) -> None:
     assert changed("COPY . .\n", f"COPY . .\nRUN {command}\n") == [("environment-copied-again", 11)]
     assert changed("COPY . .\n", "COPY . .\nRUN chown -R 10001 /app/data\n") == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "codes"),
+    [
+        ("RUN apt-get update\nRUN apt-get install -y tini && rm -r /var/lib/apt", True),
+        ("RUN apt-get update && apt-get install -y tini && rm -r /var/lib/apt", False),
+        ("RUN apt-get install -y tini && rm -r /var/lib/apt", False),
+    ],
+)
+def test_package_lists_of_an_older_layer(lines: str, codes: bool) -> None:  # noqa: FBT001
+    assert added(lines) == ([("apt-update-alone", 4)] if codes else [])
+
+
+@pytest.mark.parametrize("name", ["biuld", "buidl", "bulid", "builld"])
+def test_a_misspelt_stage_is_the_one_that_is_meant(name: str) -> None:
+    copy = f"FROM python:3.13-slim-trixie\nWORKDIR /app\nCOPY --from={name} /app/.venv .venv"
+    text = GOOD.replace("FROM build", f"{copy}\nENV PYTHONUNBUFFERED=1")
+    [(code, _, message)] = [each for check in CHECKS for each in check(linted(text, CONTEXT))]
+    assert (code, message) == ("copy-missing", f"there is no stage {name}, did you mean build?")
+
+
+@pytest.mark.parametrize("name", ["python:3.13", "node", "assets", "registry.test/build"])
+def test_an_image_is_no_misspelt_stage(name: str) -> None:
+    first = "FROM python:3.13-slim-trixie AS python-3.13\nFROM scratch AS code\n"
+    text = first + GOOD.replace("COPY . .", f"COPY --from={name} /x /x\nCOPY . .")
+    assert "copy-missing" not in dict(found(text))

@@ -185,6 +185,65 @@ def test_a_program_that_is_not_on_path() -> None:
         assert found(GOOD.replace(path, "").replace(CMD, start)) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "words", "is_found"),
+    [
+        ("$PATH:/app/.venv/bin", "python -m uvicorn --host=:: main:app", True),
+        ("${PATH}:/app/.venv/bin", "python main.py", True),
+        ("$PATH:/app/.venv/bin", "uvicorn --host=:: main:app", False),
+        ("/opt/bin:/app/.venv/bin:$PATH", "python main.py", False),
+    ],
+)
+def test_a_python_of_the_base_image_comes_first(path: str, words: str, is_found: bool) -> None:  # noqa: FBT001
+    text = GOOD.replace('"/app/.venv/bin:$PATH"', f'"{path}"').replace(CMD, f"CMD exec {words}")
+    assert ("start-not-on-path" in dict(found(text))) is is_found
+
+
+@pytest.mark.parametrize(
+    ("step", "is_found"),
+    [
+        ("RUN pip install uv==0.13.9", True),
+        ("RUN pip install --no-cache-dir -U pip uv && uv --version", True),
+        ("RUN . /app/.venv/bin/activate", True),
+        ("RUN pip install gunicorn", False),
+        ("RUN python -m pip install -r requirements.txt", False),
+        ("RUN ln -s /app/.venv/bin/uvicorn /usr/local/bin/", False),
+        ("RUN echo . /app/.venv/bin/activate >> /root/.bashrc", False),
+    ],
+)
+def test_what_a_step_does_for_path(step: str, is_found: bool) -> None:  # noqa: FBT001
+    found = changed('ENV PATH="/app/.venv/bin:$PATH"', step)
+    assert ("start-not-on-path" in dict(found)) is is_found
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ('ENV PORT=8000\nCMD ["uvicorn", "--host=::", "--port", "$PORT", "main:app"]', True),
+        ('ENTRYPOINT ["uvicorn"]\nCMD uvicorn --host=:: main:app', True),
+        ('ENV PORT=8000\nCMD ["sh", "-c", "exec uvicorn --host=:: --port $PORT main:app"]', False),
+        ('ENTRYPOINT ["env", "X=1"]\nCMD exec uvicorn --host=:: main:app', False),
+    ],
+)
+def test_arguments_that_a_server_cannot_read(words: str, found: bool) -> None:  # noqa: FBT001
+    assert ("starts-nothing" in dict(changed(CMD, words))) is found
+
+
+def test_a_server_behind_a_proxy_listens_where_it_likes() -> None:
+    server = "uvicorn --host 127.0.0.1 --port 8000 main:app"
+    words = f"EXPOSE 80\nCMD {server} & exec nginx -g 'daemon off;'"
+    assert changed(CMD, words) == []
+
+
+@pytest.mark.parametrize(
+    ("port", "codes"), [("5000", ["ports-differ"]), ("8000", []), ("9000", []), ("$PORT", [])]
+)
+def test_the_port_of_a_health_check(port: str, codes: list[str]) -> None:
+    probe = f"""HEALTHCHECK CMD python -c "u.urlopen('http://localhost:{port}/health')\""""
+    lines = f"ENV PORT=8000\nEXPOSE 8000 9000\n{probe}\n{CMD}"
+    assert [code for code, _ in changed(CMD, lines)] == codes
+
+
 def test_uv_run_that_installs_nothing_is_no_error() -> None:
     assert starts("uv run uvicorn --host=:: main:app", has_dev=False) == ["uv-at-start"]
     assert starts("uv run --no-dev uvicorn --host=:: main:app") == ["uv-at-start"]

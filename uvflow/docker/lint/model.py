@@ -386,7 +386,8 @@ class Dockerfile:
             is_from_image = step.flag("from") is not None and "/uv" not in step.text
             if step.is_copy and not self.source(step) and (is_from_image or "://" in step.text):
                 return True
-            if name in step.text and (step.keyword == "RUN" or "<<" in step.text):
+            is_source = step.keyword == "RUN" or step.flag("from") or "<<" in step.text
+            if is_source and name in step.text:
                 return True
             if step.keyword == "ADD" and _ARCHIVE.search(step.text):
                 return True
