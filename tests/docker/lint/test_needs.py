@@ -101,7 +101,7 @@ def test_a_settings_module_of_django(settings: str, words: str, found: list[str]
     assert started(f"ENV DJANGO_SETTINGS_MODULE={settings}\nCMD exec {words}", context) == found
 
 
-LEFT_OUT = "shop is not installed: each sync leaves the project out"
+LEFT_OUT = "shop is not installed: no step installs the project"
 
 
 @pytest.mark.parametrize(

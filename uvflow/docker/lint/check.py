@@ -125,7 +125,7 @@ def lint_context(project: Project) -> LintContext:
         not_ignored=tuple(n for n in missing if (root / n.removeprefix("**/")).exists()),
         locked=frozenset(p.name for p in lockfile.packages) if lockfile else None,
         has_dev=not groups.isdisjoint(default_groups(project.table("tool", "uv"), groups)),
-        local=frozenset(p.name.replace("-", "_") for p in local if ".." not in str(p.directory)),
+        local=frozenset(p.name.replace("-", "_") for p in local if "directory" not in p.source),
         scripts=frozenset(project.table("project", "scripts")),
         text=lambda path: context.source_text(root / path),
         is_ignored=lambda path: context.is_ignored(path, ignored),

@@ -400,12 +400,12 @@ class Dockerfile:
 
     @property
     def installs_project(self) -> bool:
-        """Unless it is known that no step does; what of a workspace is installed is not."""
-        commands = (*self.building, *self.started)
-        syncs = [c for c in commands if c.starts("uv", "sync") or c.run_syncs]
-        is_left_out = syncs and all(sync.has(*NO_PROJECT) for sync in syncs)
+        """Whether the environment may have it; which members of a workspace it has is not known."""
+        commands, packages = (*self.building, *self.started), self.context.packages
         is_by_pip = any(BY_PIP.match(command.text) for command in commands)
-        return not is_left_out or is_by_pip or self.context.packages != (".",)
+        syncs = [c for c in commands if c.starts("uv", "sync") or c.run_syncs]
+        is_left_out = packages == (".",) and syncs and all(sync.has(*NO_PROJECT) for sync in syncs)
+        return is_by_pip or bool(packages and not is_left_out)
 
     def commands(self, instructions: Iterable[Parsed]) -> Iterator[ShellCommand]:
         """The shell commands of every RUN step, as far as simple splitting finds them."""

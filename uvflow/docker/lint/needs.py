@@ -104,7 +104,7 @@ def _has_module(linted: Dockerfile, module: str, folders: list[str]) -> bool:
     if module.partition(".")[0] in foreign | sys.stdlib_module_names:
         return True
     is_source = any(f"{path}." in file or f"{path}/" in file for file in sources)
-    if is_source and context.packages and linted.installs_project:
+    if is_source and linted.installs_project:
         return True
     paths = [folder.rstrip("/") + path for folder in folders]
     # A package may have no __init__.py.
@@ -114,7 +114,7 @@ def _has_module(linted: Dockerfile, module: str, folders: list[str]) -> bool:
 
 def _lacks_attribute(linted: Dockerfile, module: str, attribute: str, folders: list[str]) -> bool:
     """Whether the module's source names it nowhere, and makes no names when it runs."""
-    paths = [linted.end.path(f"{f}/{module.replace('.', '/')}.py") for f in folders]
+    paths = [posixpath.join(folder, f"{module.replace('.', '/')}.py") for folder in folders]
     origins = [linted.end.files[path] for path in paths if path in linted.end.files]
     text = "\n".join(map(linted.context.text, origins))
     names = rf"import \*|\b(?:{attribute}|__getattr__|exec|globals|setattr)\b"
@@ -137,7 +137,7 @@ def _programs(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[str, 
         yield "start-not-executable", f"{origin} is not executable"
     is_left_out = name in linted.context.scripts and not linted.installs_project
     if is_left_out and linted.is_plain and not linted.makes(name):
-        yield "start-not-there", f"{name} is not installed: each sync leaves the project out"
+        yield "start-not-there", f"{name} is not installed: no step installs the project"
 
 
 def _may_have_program(linted: Dockerfile, name: str) -> bool:
