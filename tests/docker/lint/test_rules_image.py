@@ -134,6 +134,7 @@ def test_a_context_that_is_not_ignored() -> None:
     [
         ("RUN true", "web", ["user-not-there"]),
         ("RUN useradd web", "web", []),
+        ("COPY main.py start.sh\nRUN chmod +x start.sh", "web", ["user-not-there"]),
         ("ARG NAME=web\nRUN useradd $NAME", "$NAME", []),
         ("COPY --from=build /etc/passwd /etc/", "web", []),
         ("RUN ./setup.sh", "web", []),

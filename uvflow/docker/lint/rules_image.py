@@ -91,9 +91,10 @@ def _uv_in_image(linted: Dockerfile) -> Violations:
 
 def _process(linted: Dockerfile) -> Violations:
     """Its user and variables; the PATH of the base image is not known."""
-    steps = (step for step in linted.image if step.keyword != "USER")
-    user, others = linted.end.user, [expanded(step.text, step.state.environ) for step in steps]
-    is_made = any(word in text for text in others for word in (user, "/etc", ".sh"))
+    user, steps = linted.end.user, [s for s in linted.image if s.is_copy or s.keyword == "RUN"]
+    texts = [expanded(step.text, step.state.environ) for step in steps]
+    by_script = any(".sh" in c.text and c.program != "chmod" for c in linted.commands(linted.image))
+    is_made = by_script or any(word in text for text in texts for word in (user, "/etc"))
     if linted.is_plain and not _USERS.fullmatch(user) and not is_made:
         message = f"{linted.base} has no user {user}, and no RUN adds one"
         yield "user-not-there", linted.last("USER") or linted.final, message
@@ -103,14 +104,11 @@ def _process(linted: Dockerfile) -> Violations:
         path = dict(step.assignments).get("PATH", "/")
         if {"", "."} & {*path.split(":")}:
             yield "path-empty-element", step, f"PATH={path} searches the current directory"
-    is_set = any("-u" in command.words for command in linted.started)
-    has_python = re.search(r"python|venv|\buv\b", "\n".join((linted.base, *others)))
-    if (
-        linted.is_plain
-        and has_python
-        and not is_set
-        and "PYTHONUNBUFFERED" not in linted.end.environ
-    ):
+    by_option = any("-u" in command.words for command in linted.started)
+    is_set = by_option or "PYTHONUNBUFFERED" in linted.end.environ
+    texts += [linted.base, *(step.text for step in linted.image)]
+    has_python = re.search(r"python|venv|\buv\b", "\n".join(texts))
+    if linted.is_plain and has_python and not is_set:
         yield "output-buffered", linted.final, "the last output of a crashing service is lost"
 
 
