@@ -276,8 +276,11 @@ class Dockerfile:
                 if value:
                     self.defaults[name] = expanded(value, self.defaults)
         self.stages: list[Stage] = []
-        for number, end in itertools.pairwise((*begins, len(steps))):
-            self.stages.append(self._stage(steps[number], steps[number + 1 : end]))
+        self._stage_of: dict[str, Stage] = {}
+        for begin, end in itertools.pairwise((*begins, len(steps))):
+            stage = self._stage(steps[begin], steps[begin + 1 : end])
+            self._stage_of |= {str(len(self.stages)): stage, stage.name.lower(): stage}
+            self.stages.append(stage)
         self.everything = tuple(step for stage in self.stages for step in stage.instructions)
         if not self.stages:
             return
@@ -342,16 +345,15 @@ class Dockerfile:
 
     def stage(self, name: str) -> Stage | None:
         """By its name, ignoring case, or by its number."""
-        by_number = {str(number): stage for number, stage in enumerate(self.stages)}
-        by_name = {stage.name.lower(): stage for stage in self.stages if stage.name}
-        return by_name.get(name.lower()) or by_number.get(name)
+        return self._stage_of.get(name.lower()) if name else None
 
     def source(self, step: Parsed) -> Stage | None:
         """The stage that a COPY takes from, or the one that a misspelt name means."""
-        name = step.flag("from") or ""
-        names = [stage.name for stage in self.stages if re.fullmatch(r"[\w-]{4,}", name)]
-        close = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
-        return (self.stage(name) or self.stage("".join(close))) if step.is_copy else None
+        name = (step.flag("from") or "") if step.is_copy else ""
+        if (stage := self.stage(name)) or not re.fullmatch(r"[\w-]{4,50}", name):
+            return stage
+        names = [stage.name for stage in self.stages[:20]]  # each is compared
+        return self.stage("".join(difflib.get_close_matches(name, names, n=1, cutoff=0.8)))
 
     def _started(self, *steps: Parsed | None) -> tuple[ShellCommand, ...]:
         forms, words = [step for step in steps if step and step.text], list[str]()
