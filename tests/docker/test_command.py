@@ -63,6 +63,14 @@ def test_a_dry_run_shows_the_difference_and_writes_nothing(tree: Tree, uvflow: C
     assert not (root / "Dockerfile").exists()
 
 
+def test_check_of_a_good_file_of_a_person_says_that_nothing_was_found(
+    tree: Tree, uvflow: Command
+) -> None:
+    dockerfile = 'FROM registry.test/base:1\nCMD ["serve"]\n'
+    said = uvflow("docker", "--check", cwd=tree({**PROJECT, "Dockerfile": dockerfile}))
+    assert (said.code, said.out, said.err) == (0, "", "No findings\n")
+
+
 def test_check_is_0_when_current_and_1_with_a_difference_otherwise(
     tree: Tree, uvflow: Command
 ) -> None:

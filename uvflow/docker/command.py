@@ -249,10 +249,11 @@ def _check_result(
     elif changed:
         what = "the files of the image do not match today's facts"
         error = DriftError(what, hint="`uvflow docker` updates them")
+    good = "Current: the files match today's facts" if generated else "No findings"
     return DockerResult(
         text=_lines(*diffs),
         result=tuple(finding_lines(findings)),
-        messages=() if findings or changed else ("Current: the files match today's facts",),
+        messages=() if findings or changed else (good,),
         data={"diffs": diffs, "findings": [finding.as_json() for finding in findings]},
         error=error,
     )

@@ -9,8 +9,8 @@ from images import DEV, PROD, facts
 
 from uvflow.docker.debian import DebianPackages
 from uvflow.docker.dockerfile import render_dockerfile
+from uvflow.docker.lint.check import CHECKS
 from uvflow.docker.lint.model import LintContext
-from uvflow.docker.lint.rules_build import CHECKS
 
 SYNC = "uv sync --locked --no-install-project"
 MOUNTED = "--mount=from=ghcr.io/astral-sh/uv:0.13.9"
@@ -19,29 +19,6 @@ CACHE = "    --mount=type=cache,target=/root/.cache/uv \\\n"
 
 def test_a_good_file_has_no_findings() -> None:
     assert found(GOOD) == []
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("COPPY a b", "unknown instruction COPPY, did you mean COPY?"),
-        ("instal x\ncoppy a b", "unknown instruction INSTAL"),
-    ],
-)
-def test_the_first_unknown_instruction_is_named(line: str, message: str) -> None:
-    dockerfile = linted(GOOD.replace("WORKDIR /app\n", f"{line}\nWORKDIR /app\n"), CONTEXT)
-    assert [(code, at.line, text) for code, at, text in CHECKS[0](dockerfile)] == [
-        ("unknown-instruction", 3, message)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("front_end", "expected"),
-    [("docker/dockerfile:1", ["unknown-instruction"]), ("registry.test/plus", [])],
-)
-def test_another_front_end_may_have_more_instructions(front_end: str, expected: list[str]) -> None:
-    text = f"# escape=\\\n#syntax = {front_end}\n{GOOD}INCLUDE more\n"
-    assert [code for code, _ in found(text)] == expected
 
 
 @pytest.mark.parametrize(
@@ -317,3 +294,30 @@ def test_an_environment_of_pip_is_not_editable() -> None:
 def test_an_environment_in_two_layers(command: str) -> None:
     assert changed("COPY . .\n", f"COPY . .\nRUN {command}\n") == [("environment-copied-again", 11)]
     assert changed("COPY . .\n", "COPY . .\nRUN chown -R 10001 /app/data\n") == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "codes"),
+    [
+        ("RUN apt-get update\nRUN apt-get install -y tini && rm -r /var/lib/apt", True),
+        ("RUN apt-get update && apt-get install -y tini && rm -r /var/lib/apt", False),
+        ("RUN apt-get install -y tini && rm -r /var/lib/apt", False),
+    ],
+)
+def test_package_lists_of_an_older_layer(lines: str, codes: bool) -> None:  # noqa: FBT001
+    assert added(lines) == ([("apt-update-alone", 4)] if codes else [])
+
+
+@pytest.mark.parametrize("name", ["biuld", "buidl", "bulid", "builld"])
+def test_a_misspelt_stage_is_the_one_that_is_meant(name: str) -> None:
+    copy = f"FROM python:3.13-slim-trixie\nWORKDIR /app\nCOPY --from={name} /app/.venv .venv"
+    text = GOOD.replace("FROM build", f"{copy}\nENV PYTHONUNBUFFERED=1")
+    [(code, _, message)] = [each for check in CHECKS for each in check(linted(text, CONTEXT))]
+    assert (code, message) == ("copy-missing", f"there is no stage {name}, did you mean build?")
+
+
+@pytest.mark.parametrize("name", ["python:3.13", "node", "assets", "registry.test/build"])
+def test_an_image_is_no_misspelt_stage(name: str) -> None:
+    first = "FROM python:3.13-slim-trixie AS python-3.13\nFROM scratch AS code\n"
+    text = first + GOOD.replace("COPY . .", f"COPY --from={name} /x /x\nCOPY . .")
+    assert "copy-missing" not in dict(found(text))

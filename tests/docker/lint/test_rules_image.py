@@ -80,6 +80,8 @@ def test_a_probe_by_a_program_that_is_not_there() -> None:
     line = "HEALTHCHECK CMD curl -f http://localhost/ || exit 1"
     assert added(line) == [("health-by-curl", 3)]
     assert added(line.lower()) == [("health-by-curl", 3)]
+    uv = "COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /usr/bin/"
+    assert ("health-by-curl", 4) in added(f"{uv}\n{line}")
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_a_probe_by_a_program_that_is_not_there() -> None:
         'RUN curl -H "Authorization: Bearer s3cr3t" https://h.test',
         "RUN wget --header='PRIVATE-TOKEN: s3cr3t' https://h.test",
         "RUN curl -fsSL -u me:s3cr3t https://h.test",
-        "RUN huggingface-cli login --token s3cr3t",
+        *("RUN huggingface-cli login --token s3cr3t", "ENV STRIPE=sk_live_abcdefgh"),
     ],
 )
 def test_a_secret_in_the_history(line: str) -> None:
@@ -107,6 +109,8 @@ def test_a_secret_in_the_history(line: str) -> None:
         "RUN pip install git+https://me:$TOKEN@h.test/r.git@v1 git+https://h.test/r@main",
         "RUN pip install --index-url https://${ME}:$(cat /run/secrets/pw)@h.test/simple x",
         'RUN curl -H "Authorization: Bearer $TOKEN" -u "$ME:$PW" -u me https://h.test',
+        *("ENV DATABASE_URL=postgres://web@db/web", "ENV BROKER=redis://:@r TO=mailto:x@y.test"),
+        *("LABEL url=https://a@b.test/x", "ENV KEY=sk_test_abcdefgh"),
         "RUN adduser --disabled-password app && foo --token-file=x --password-stdin --token=$T",
     ],
 )
@@ -125,8 +129,32 @@ def test_a_context_that_is_not_ignored() -> None:
     assert found(GOOD, context) == [("context-not-ignored", 10)]
 
 
+@pytest.mark.parametrize(
+    ("step", "user", "codes"),
+    [
+        ("RUN true", "web", ["user-not-there"]),
+        ("RUN useradd web", "web", []),
+        ("COPY main.py start.sh\nRUN chmod +x start.sh", "web", ["user-not-there"]),
+        ("ARG NAME=web\nRUN useradd $NAME", "$NAME", []),
+        ("COPY --from=build /etc/passwd /etc/", "web", []),
+        ("RUN ./setup.sh", "web", []),
+        ("RUN true", "nobody", []),
+        ("RUN true", "$OTHER", []),
+    ],
+)
+def test_a_user_that_nothing_adds(step: str, user: str, codes: list[str]) -> None:
+    assert [code for code, _ in changed(USER, f"{step}\nUSER {user}")] == codes
+    based = GOOD.replace(BASE, "registry.test/base:1").replace(USER, f"{step}\nUSER {user}")
+    assert found(based) == []
+
+
 def test_output_that_is_held_back() -> None:
     assert changed(" PYTHONUNBUFFERED=1", "") == [("output-buffered", 9)]
+    binary = GOOD[: GOOD.index("FROM build")] + (
+        "FROM debian:trixie-slim\nCOPY --from=build /app/dist/tool /opt/tool\n"
+        'USER 10001\nENTRYPOINT ["/opt/tool"]\n'
+    )
+    assert found(binary) == []
 
 
 @pytest.mark.parametrize("image", ["ubuntu:latest", "nvidia/cuda", "registry.test:5000/web"])

@@ -6,6 +6,7 @@ import pytest
 from dockerfiles import CONTEXT, GOOD, changed, found, reading
 
 CMD = 'CMD ["uvicorn", "--host=0.0.0.0", "main:app"]'
+UV = "COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /bin/"
 
 
 def test_nothing_is_started() -> None:
@@ -40,13 +41,13 @@ def test_a_server_that_is_not_installed() -> None:
 
 def test_a_start_through_uv() -> None:
     words = '"uv", "run", "uvicorn", "--host=::", "main:app"'
-    assert changed(CMD, f"CMD [{words}]") == [("uv-at-start", 13)]  # UV_NO_DEV is set
-    assert changed(CMD, f"ENV UV_NO_DEV=0\nCMD [{words}]") == [("starts-through-uv", 14)]
+    assert changed(CMD, f"{UV}\nCMD [{words}]") == [("uv-at-start", 14)]  # UV_NO_DEV is set
+    assert changed(CMD, f"{UV}\nENV UV_NO_DEV=0\nCMD [{words}]") == [("starts-through-uv", 15)]
     for without in (
         f"ENV UV_NO_SYNC=1\nCMD [{words}]",
         f"CMD [{words}]".replace("run", "run --no-sync"),
     ):
-        assert changed(CMD, without.replace("run --no-sync", 'run", "--no-sync')) == []
+        assert changed(CMD, f"{UV}\n" + without.replace("run --no-sync", 'run", "--no-sync')) == []
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,8 @@ def test_a_start_through_uv() -> None:
     ],
 )
 def test_a_development_server(words: str) -> None:
-    context = replace(CONTEXT, files=CONTEXT.files | {"manage.py"})
+    there = frozenset({"fastapi-cli", "flask", "uvicorn"})
+    context = replace(CONTEXT, files=CONTEXT.files | {"manage.py"}, locked=there)
     assert changed(CMD, f"CMD [{words}]", context) == [("development-server", 13)]
 
 
@@ -92,6 +94,7 @@ def starts(words: str, **more: object) -> list[str]:
     """The codes about GOOD when it starts `words`, in the shell form."""
     context = replace(CONTEXT, **more)  # type: ignore[arg-type]  # fields by name
     form = f"CMD exec {words}" if not words.startswith("CMD") else words
+    form = f"{UV}\n{form}" if words.startswith("uv ") else form
     return [code for code, _ in changed(CMD, form, context)]
 
 
@@ -124,7 +127,8 @@ def test_an_image_to_build_upon_needs_no_command() -> None:
 )
 def test_words_of_options_are_no_modules(words: str) -> None:
     there = frozenset({"gunicorn", "hypercorn", "uvicorn", "litestar"})
-    assert starts(words.replace("('a')", ""), locked=there) == []
+    files = CONTEXT.files | {"gunicorn.conf.py"}
+    assert starts(words.replace("('a')", ""), locked=there, files=files) == []
 
 
 @pytest.mark.parametrize(
@@ -145,7 +149,8 @@ def test_words_of_options_are_no_modules(words: str) -> None:
 def test_what_is_started_is_looked_for_where_it_runs(
     files: set[str], words: str, codes: list[str]
 ) -> None:
-    assert starts(words, files=CONTEXT.files | files) == codes
+    there = frozenset({"streamlit", "uvicorn"})
+    assert starts(words, files=CONTEXT.files | files, locked=there) == codes
 
 
 def test_what_is_not_in_the_context_is_not_in_the_image() -> None:
@@ -175,9 +180,68 @@ def test_a_program_that_is_not_on_path() -> None:
     for start in (
         'CMD ["/app/.venv/bin/uvicorn", "--host=::", "main:app"]',
         "CMD . .venv/bin/activate && exec uvicorn --host=:: main:app",
-        'ENV UV_NO_SYNC=1\nCMD ["uv", "run", "uvicorn", "--host=::", "main:app"]',
+        f'{UV}\nENV UV_NO_SYNC=1\nCMD ["uv", "run", "uvicorn", "--host=::", "main:app"]',
     ):
         assert found(GOOD.replace(path, "").replace(CMD, start)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "words", "is_found"),
+    [
+        ("$PATH:/app/.venv/bin", "python -m uvicorn --host=:: main:app", True),
+        ("${PATH}:/app/.venv/bin", "python main.py", True),
+        ("$PATH:/app/.venv/bin", "uvicorn --host=:: main:app", False),
+        ("/opt/bin:/app/.venv/bin:$PATH", "python main.py", False),
+    ],
+)
+def test_a_python_of_the_base_image_comes_first(path: str, words: str, is_found: bool) -> None:  # noqa: FBT001
+    text = GOOD.replace('"/app/.venv/bin:$PATH"', f'"{path}"').replace(CMD, f"CMD exec {words}")
+    assert ("start-not-on-path" in dict(found(text))) is is_found
+
+
+@pytest.mark.parametrize(
+    ("step", "is_found"),
+    [
+        ("RUN pip install uv==0.13.9", True),
+        ("RUN pip install --no-cache-dir -U pip uv && uv --version", True),
+        ("RUN . /app/.venv/bin/activate", True),
+        ("RUN pip install gunicorn", False),
+        ("RUN python -m pip install -r requirements.txt", False),
+        ("RUN ln -s /app/.venv/bin/uvicorn /usr/local/bin/", False),
+        ("RUN echo . /app/.venv/bin/activate >> /root/.bashrc", False),
+    ],
+)
+def test_what_a_step_does_for_path(step: str, is_found: bool) -> None:  # noqa: FBT001
+    found = changed('ENV PATH="/app/.venv/bin:$PATH"', step)
+    assert ("start-not-on-path" in dict(found)) is is_found
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ('ENV PORT=8000\nCMD ["uvicorn", "--host=::", "--port", "$PORT", "main:app"]', True),
+        ('ENTRYPOINT ["uvicorn"]\nCMD uvicorn --host=:: main:app', True),
+        ('ENV PORT=8000\nCMD ["sh", "-c", "exec uvicorn --host=:: --port $PORT main:app"]', False),
+        ('ENTRYPOINT ["env", "X=1"]\nCMD exec uvicorn --host=:: main:app', False),
+    ],
+)
+def test_arguments_that_a_server_cannot_read(words: str, found: bool) -> None:  # noqa: FBT001
+    assert ("starts-nothing" in dict(changed(CMD, words))) is found
+
+
+def test_a_server_behind_a_proxy_listens_where_it_likes() -> None:
+    server = "uvicorn --host 127.0.0.1 --port 8000 main:app"
+    words = f"EXPOSE 80\nCMD {server} & exec nginx -g 'daemon off;'"
+    assert changed(CMD, words) == []
+
+
+@pytest.mark.parametrize(
+    ("port", "codes"), [("5000", ["ports-differ"]), ("8000", []), ("9000", []), ("$PORT", [])]
+)
+def test_the_port_of_a_health_check(port: str, codes: list[str]) -> None:
+    probe = f"""HEALTHCHECK CMD python -c "u.urlopen('http://localhost:{port}/health')\""""
+    lines = f"ENV PORT=8000\nEXPOSE 8000 9000\n{probe}\n{CMD}"
+    assert [code for code, _ in changed(CMD, lines)] == codes
 
 
 def test_uv_run_that_installs_nothing_is_no_error() -> None:
@@ -188,8 +252,8 @@ def test_uv_run_that_installs_nothing_is_no_error() -> None:
 def test_uv_run_in_an_entry_script() -> None:
     script = '#!/bin/sh\nuv run --dev python main.py migrate\nexec "$@"\n'
     context = replace(CONTEXT, files=CONTEXT.files | {"entry"}, text=reading({"entry": script}))
-    text = f'ENV UV_NO_DEV=\nENTRYPOINT ["./entry"]\n{CMD}'
-    assert changed(CMD, text, context) == [("starts-through-uv", 15)]
+    text = f'{UV}\nENV UV_NO_DEV=\nENTRYPOINT ["./entry"]\n{CMD}'
+    assert changed(CMD, text, context) == [("starts-through-uv", 16)]
 
 
 @pytest.mark.parametrize(
@@ -200,7 +264,7 @@ def test_uv_run_in_an_entry_script() -> None:
     ],
 )
 def test_a_server_that_only_the_container_reaches(words: str) -> None:
-    there = frozenset({"uvicorn", "gunicorn", "fastapi", "daphne"})
+    there = frozenset({"uvicorn", "gunicorn", "fastapi-cli", "daphne"})
     assert starts(words, locked=there) == ["listens-locally"]
 
 
@@ -240,9 +304,9 @@ def test_a_script_that_waits_for_the_service() -> None:
 
 
 def test_a_script_is_started_by_its_name() -> None:
-    start = 'ENV UV_NO_SYNC=1\nCMD ["uv", "run", "{}.py"]'
+    start = f'{UV}\nENV UV_NO_SYNC=1\nCMD ["uv", "run", "{{}}.py"]'
     assert changed(CMD, start.format("main")) == []
-    assert changed(CMD, start.format("other")) == [("start-not-there", 14)]
+    assert changed(CMD, start.format("other")) == [("start-not-there", 15)]
 
 
 def test_a_path_may_end_with_a_slash() -> None:

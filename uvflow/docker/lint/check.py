@@ -1,5 +1,6 @@
 """`uvflow docker --check` of a Dockerfile that a person wrote: what the rules find in it."""
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,6 +19,7 @@ from uvflow.project.manifest import Project, group_names
 # The code of a finding → its severity, and what to write instead.
 _RULES = {
     "apt-after-sync": (Severity.WARNING, "install them before the first uv sync"),
+    "apt-update-alone": (Severity.WARNING, "apt-get update and install in one RUN"),
     "apt-lists-kept": (Severity.NOTE, "rm -rf /var/lib/apt/lists/* in the same RUN"),
     "base-not-pinned": (Severity.WARNING, "name version and distribution: python:X.Y-slim-trixie"),
     "compiler-in-image": (Severity.WARNING, "build in another stage, and copy the environment"),
@@ -44,6 +46,7 @@ _RULES = {
     "shell-form": (Severity.WARNING, 'CMD ["program", "argument"], or `exec` before it'),
     "source-before-dependencies": (Severity.WARNING, "uv sync --no-install-project, then COPY"),
     "source-with-environment": (Severity.WARNING, "copy the environment, then the source"),
+    "start-not-executable": (Severity.ERROR, "COPY --chmod=755, or git update-index --chmod=+x"),
     "start-not-on-path": (Severity.ERROR, 'ENV PATH="/app/.venv/bin:$PATH"'),
     "start-not-there": (Severity.ERROR, "name a file or a module that the image has"),
     "starts-nothing": (Severity.ERROR, 'CMD ["gunicorn", "--bind=0.0.0.0:8000", "app:app"]'),
@@ -51,7 +54,7 @@ _RULES = {
     "sync-frozen": (Severity.WARNING, "--locked, at least in the last sync"),
     "sync-not-locked": (Severity.ERROR, "uv sync --locked"),
     "sync-with-dev": (Severity.WARNING, "ARG UV_NO_DEV=1 before the first uv sync"),
-    "unknown-instruction": (Severity.ERROR, "an instruction of the Dockerfile reference"),
+    "user-not-there": (Severity.ERROR, "RUN useradd …, or a numeric USER 10001:10001"),
     "uv-at-start": (Severity.WARNING, "start the program itself, or ENV UV_NO_SYNC=1"),
     "uv-bookworm-ended": (Severity.WARNING, "a tag on trixie, or mount uv"),
     "uv-cache-in-layer": (Severity.WARNING, "RUN --mount=type=cache,target=/root/.cache/uv …"),
@@ -122,7 +125,9 @@ def lint_context(project: Project) -> LintContext:
         not_ignored=tuple(n for n in missing if (root / n.removeprefix("**/")).exists()),
         locked=frozenset(p.name for p in lockfile.packages) if lockfile else None,
         has_dev=not groups.isdisjoint(default_groups(project.table("tool", "uv"), groups)),
+        local=frozenset(p.name.replace("-", "_") for p in local if "directory" not in p.source),
         scripts=frozenset(project.table("project", "scripts")),
         text=lambda path: context.source_text(root / path),
         is_ignored=lambda path: context.is_ignored(path, ignored),
+        is_executable=lambda path: os.name == "nt" or os.access(root / path, os.X_OK),
     )

@@ -3,6 +3,7 @@
 The format is that of the Dockerfile reference.
 """
 
+import difflib
 import itertools
 import json
 import posixpath
@@ -14,10 +15,8 @@ from fnmatch import fnmatchcase
 
 from uvflow.docker.lint import shell
 
-# Comments before anything else (Dockerfile reference, "Parser directives").
-_DIRECTIVE = r"(?:#[ \t]*\w+[ \t]*=.*\n)*?#[ \t]*(?i:{})[ \t]*=[ \t]*"
-_ESCAPE = re.compile(_DIRECTIVE.format("escape") + "`")  # a backtick continues a line
-_FRONT_END = re.compile(_DIRECTIVE.format("syntax") + r"(\S+)")
+# A directive, before anything else, by which a backtick continues a line.
+_ESCAPE = re.compile(r"(?:#[ \t]*\w+[ \t]*=.*\n)*?#[ \t]*(?i:escape)[ \t]*=[ \t]*`")
 # A heredoc begins with a whole word, in the instructions for which BuildKit's parser allows one.
 _WITH_HEREDOCS = ("ADD", "COPY", "ONBUILD", "RUN")
 _WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:\\.|[^"\\])*")+""")
@@ -36,6 +35,17 @@ _PLAIN = re.compile(
 )
 _DEVELOPMENT = re.compile(r"(?i:dev|devel|development|debug|tests?|testing|lint|ci|docs)")
 _MOST_FILES = 100_000  # of a stage that copies itself from another, twice
+_ARCHIVE = re.compile(r"\.(?:tar|tgz|tbz2|txz)(?:\.\w+)?(?=[\s\"])")  # which ADD unpacks
+# Installs packages, and not only tools.
+BY_PIP = re.compile(
+    r"uv pip\b|(?:pdm|poetry)\b|(?:\S*python\S* -m )?pip\S* install\b"
+    r"(?!(?: -\S+| (?:pip|pipx|poetry|setuptools|uv|wheel)\b(?:[<=>~!]\S*)?)*$)"
+)
+# How a sync leaves the project out.
+NO_PROJECT = (
+    *("--no-install-project", "--no-install-workspace", "--no-install-local", "--only-group"),
+    *("UV_NO_INSTALL_PROJECT", "UV_NO_INSTALL_WORKSPACE", "UV_NO_INSTALL_LOCAL"),
+)
 _MOST_COMMANDS = 300  # of scripts that start each other
 # Programs after which an image may have any file.
 _FETCHES = {"cp", "curl", "git", "ln", "make", "mv", "npm", "pnpm", "tar", "unzip", "wget", "yarn"}
@@ -62,8 +72,8 @@ class StepState:
 class Parsed:
     """One instruction: its keyword in capitals, its first line, from 1, and the state before it.
 
-    `text` is what follows the keyword and its flags, with lines joined by a space, and the text of
-    heredocs.
+    `text` is what follows the keyword and its flags (and the CMD of a HEALTHCHECK), with lines
+    joined by a space, and the text of heredocs.
     """
 
     keyword: str
@@ -165,8 +175,8 @@ class LintContext:
 
     `files` are those that exist, `packages` the directories of packages that are installed
     editable, `not_ignored` the patterns that the .dockerignore lacks, `locked` the distributions
-    in uv.lock (None: unknown), `scripts` the project's own. `has_dev` is whether uv installs a
-    group by default.
+    in uv.lock (None: unknown), `local` the packages of the build context as modules, `scripts` the
+    project's own. `has_dev` is whether uv installs a group by default.
     """
 
     requires_python: str = ""
@@ -174,10 +184,12 @@ class LintContext:
     packages: tuple[str, ...] = ()
     not_ignored: tuple[str, ...] = ()
     locked: frozenset[str] | None = None
+    local: frozenset[str] = frozenset()
     scripts: frozenset[str] = frozenset()
     has_dev: bool = True
     text: Callable[[str], str] = field(default=lambda _: "", compare=False)
     is_ignored: Callable[[str], bool] = field(default=lambda _: False, compare=False)
+    is_executable: Callable[[str], bool] = field(default=lambda _: True, compare=False)
 
     def has(self, path: str) -> bool:
         """Whether the build context has that file or directory; it is itself the empty path."""
@@ -248,15 +260,13 @@ class Dockerfile:
     instruction of these stages, `end` the state after the last. `environment_stages` are those and
     the stages it copies from; `building` are all their commands. It `knows_files` where the build
     context is the project's directory, and the base has nothing of it. `started` are the commands
-    that the container starts, wrappers and entry scripts included. `front_end` is the image that
-    parses the file, empty for BuildKit's own parser.
+    that the container starts, wrappers and entry scripts included, `probes` the first of its health
+    check.
     """
 
     def __init__(self, text: str, context: LintContext) -> None:
         self.context, self.lines = context, text.splitlines()
         text = text.removeprefix("\ufeff").replace("\r\n", "\n")
-        front_end = _FRONT_END.match(text)
-        self.front_end = front_end[1] if front_end else ""
         steps = tuple(_instructions(text))
         begins = [number for number, step in enumerate(steps) if step.keyword == "FROM"]
         self.before = steps[: begins[0] if begins else None]
@@ -266,8 +276,11 @@ class Dockerfile:
                 if value:
                     self.defaults[name] = expanded(value, self.defaults)
         self.stages: list[Stage] = []
-        for number, end in itertools.pairwise((*begins, len(steps))):
-            self.stages.append(self._stage(steps[number], steps[number + 1 : end]))
+        self._stage_of: dict[str, Stage] = {}
+        for begin, end in itertools.pairwise((*begins, len(steps))):
+            stage = self._stage(steps[begin], steps[begin + 1 : end])
+            self._stage_of |= {str(len(self.stages)): stage, stage.name.lower(): stage}
+            self.stages.append(stage)
         self.everything = tuple(step for stage in self.stages for step in stage.instructions)
         if not self.stages:
             return
@@ -280,7 +293,7 @@ class Dockerfile:
         sources = (*filter(None, map(self.source, self.image)), self.final)
         lineages = (each for stage in sources for each in stage.lineage)
         self.environment_stages = tuple(dict.fromkeys(lineages))
-        variables = [step.assignments for step in self.image if step.keyword == "ENV"]
+        variables = (step.assignments for step in self.image if step.keyword == "ENV")
         kept = {name for pairs in variables for name, _ in pairs}
         environ = {name: v for name, v in self.final.end.environ.items() if name in kept}
         self.end = replace(self.final.end, environ=environ)
@@ -289,25 +302,23 @@ class Dockerfile:
         inside = (step for stage in self.environment_stages for step in stage.instructions)
         self.building = tuple(self.commands(inside))
         self.syncs = [command for command in self.building if command.starts("uv", "sync")]
-        self.started = self._started()
+        entry, cmd = self.last("ENTRYPOINT"), self.last("CMD")
+        if entry and entry.exec_form is None:
+            cmd = None  # it is not given to a shell
+        self.started = self._started(entry, cmd)
+        self.probes = self._started(self.last("HEALTHCHECK"))[:2]  # the rest may be alternatives
 
     def _stage(self, begin: Parsed, rest: Iterable[Parsed]) -> Stage:
         """The next stage, of its FROM and what follows that."""
         image, name = _FROM.findall(begin.text)[0]
         image, steps = expanded(image, self.defaults), list[Parsed]()
         below = self.stage(image)
-        state = below.end if below else StepState()
+        end = below.end if below else StepState()
         for step in rest:
-            steps.append(replace(step, state=state))
-            state = self._after(steps[-1])
-        return Stage(
-            name=name,
-            image=image,
-            line=begin.line,
-            instructions=tuple(steps),
-            below=below,
-            end=state,
-        )
+            steps.append(replace(step, state=end))
+            end = self._after(steps[-1])
+        inside, line = tuple(steps), begin.line
+        return Stage(name=name, image=image, line=line, instructions=inside, below=below, end=end)
 
     def _after(self, step: Parsed) -> StepState:
         """The state after `step`, of the stage that follows `self.stages`."""
@@ -315,11 +326,10 @@ class Dockerfile:
         match step.keyword:
             case "ENV" | "ARG":
                 known = self.defaults if step.keyword == "ARG" else {}
-                given = {
-                    name: expanded(value, state.environ) or known.get(name, "")
-                    for name, value in step.assignments
-                }
-                return replace(state, environ={**state.environ, **given})
+                environ = dict(state.environ)
+                for name, value in step.assignments:
+                    environ[name] = expanded(value, state.environ) or known.get(name, "")
+                return replace(state, environ=environ)
             case "WORKDIR":
                 return replace(state, workdir=state.path(step.text))
             case "USER":
@@ -335,22 +345,22 @@ class Dockerfile:
 
     def stage(self, name: str) -> Stage | None:
         """By its name, ignoring case, or by its number."""
-        by_number = {str(number): stage for number, stage in enumerate(self.stages)}
-        by_name = {stage.name.lower(): stage for stage in self.stages if stage.name}
-        return by_name.get(name.lower()) or by_number.get(name)
+        return self._stage_of.get(name.lower()) if name else None
 
     def source(self, step: Parsed) -> Stage | None:
-        return self.stage(step.flag("from") or "") if step.is_copy else None
+        """The stage that a COPY takes from, or the one that a misspelt name means."""
+        name = (step.flag("from") or "") if step.is_copy else ""
+        if (stage := self.stage(name)) or not re.fullmatch(r"[\w-]{4,50}", name):
+            return stage
+        names = [stage.name for stage in self.stages[:20]]  # each is compared
+        return self.stage("".join(difflib.get_close_matches(name, names, n=1, cutoff=0.8)))
 
-    def _started(self) -> tuple[ShellCommand, ...]:
-        entry, cmd = self.last("ENTRYPOINT"), self.last("CMD")
-        if entry and entry.exec_form is None:
-            cmd = None  # it is not given to a shell
-        forms = [form for form in (entry, cmd) if form]
-        words = list[str]()
+    def _started(self, *steps: Parsed | None) -> tuple[ShellCommand, ...]:
+        forms, words = [step for step in steps if step and step.text], list[str]()
         for form in forms:
             words += ("/bin/sh", "-c", form.text) if form.exec_form is None else form.exec_form
-        words = [expanded(word, self.end.environ) for word in words]
+        # Only a shell expands, and what it is given has blanks.
+        words = [expanded(word, self.end.environ) if " " in word else word for word in words]
         every = shell.started(tuple(words), self._script, self.end.environ)
         return tuple(
             ShellCommand(step=forms[-1], state=self.end, environ=environ, words=words)
@@ -364,17 +374,40 @@ class Dockerfile:
         """Whether the image may have that file: a COPY from the context says for certain."""
         origin = self.end.files.get(path)
         is_copied = origin is not None and not self.context.is_ignored(origin)
-        return is_copied or not self.knows_files or self._makes(posixpath.basename(path))
+        return is_copied or not self.knows_files or self.makes(posixpath.basename(path))
 
-    def _makes(self, name: str) -> bool:
+    def makes(self, name: str) -> bool:
         """Whether a step may put a file of that name into the image from somewhere else."""
-        for step in (step for stage in self.environment_stages for step in stage.instructions):
+        stages = [*self.final.lineage]
+        for step in self.image:
+            stage = self.source(step)
+            if stage and not self._copies_environment(step, stage):
+                stages += stage.lineage
+        steps = [step for stage in dict.fromkeys(stages) for step in stage.instructions]
+        for step in steps:
             is_from_image = step.flag("from") is not None and "/uv" not in step.text
             if step.is_copy and not self.source(step) and (is_from_image or "://" in step.text):
                 return True
-            if name in step.text and (step.keyword == "RUN" or "<<" in step.text):
+            is_source = step.keyword == "RUN" or step.flag("from") or "<<" in step.text
+            if is_source and name in step.text:
                 return True
-        return any(command.program in _FETCHES for command in self.building)
+            if step.keyword == "ADD" and _ARCHIVE.search(step.text):
+                return True
+        return any(command.program in _FETCHES for command in self.commands(steps))
+
+    def _copies_environment(self, step: Parsed, stage: Stage) -> bool:
+        made = {command.environment for command in self.commands(stage.inside)}
+        words = (expanded(word, step.state.environ) for word in step.words[:-1])
+        return made.issuperset(f"/{relative(word)}" for word in words)
+
+    @property
+    def installs_project(self) -> bool:
+        """Whether the environment may have it; which members of a workspace it has is not known."""
+        commands, packages = (*self.building, *self.started), self.context.packages
+        is_by_pip = any(BY_PIP.match(command.text) for command in commands)
+        syncs = [c for c in commands if c.starts("uv", "sync") or c.run_syncs]
+        is_left_out = packages == (".",) and syncs and all(sync.has(*NO_PROJECT) for sync in syncs)
+        return is_by_pip or bool(packages and not is_left_out)
 
     def commands(self, instructions: Iterable[Parsed]) -> Iterator[ShellCommand]:
         """The shell commands of every RUN step, as far as simple splitting finds them."""
@@ -394,22 +427,22 @@ class Dockerfile:
     @property
     def runs_as_root(self) -> bool:
         """Unless a program that it starts takes another user."""
-        is_root = self.end.user in {"root", "0"}
-        if not self.end.user:
-            is_root = self.is_plain and "nonroot" not in self.base
+        by_base = "root" if self.is_plain and "nonroot" not in self.base else ""
         programs = {"gosu", "runuser", "setpriv", "su", "su-exec", "setuidgid"}
         drops = any(c.program in programs or c.has("--uid", "--user") for c in self.started)
-        return is_root and not drops
+        return (self.end.user or by_base) in {"root", "0"} and not drops
 
-    def _script(self, program: str) -> str:
-        """The text of a shell script of the build context, found by its path or by PATH."""
+    def origin(self, program: str) -> str | None:
+        """The file of the build context that a program is, found by its path or by PATH."""
         path = self.end.environ.get("PATH", "").split(":")
         places = [""] if "/" in program else [*path, "/usr/local/bin", "/usr/bin", "/bin"]
-        for name in (self.end.path(posixpath.join(place, program)) for place in places):
-            if name in self.end.files:
-                text = self.context.text(self.end.files[name])
-                return text if re.match(r"#!.*sh\b", text) or program.endswith(".sh") else ""
-        return ""
+        paths = (self.end.path(posixpath.join(place, program)) for place in places)
+        return next((self.end.files[path] for path in paths if path in self.end.files), None)
+
+    def _script(self, program: str) -> str:
+        origin = self.origin(program)
+        text = self.context.text(origin) if origin else ""
+        return text if re.match(r"#!.*sh\b", text) or program.endswith(".sh") else ""
 
 
 def _copied(step: Parsed, there: Mapping[str, str], state: StepState) -> dict[str, str]:
@@ -419,12 +452,8 @@ def _copied(step: Parsed, there: Mapping[str, str], state: StepState) -> dict[st
         return {}
     *sources, target = words
     place = state.path(target)
-    is_directory = (
-        len(sources) > 1
-        or target.endswith(("/", "."))
-        or place == state.workdir
-        or any(path.startswith(f"{place}/") for path in state.files)
-    )
+    is_named_so = len(sources) > 1 or target.endswith(("/", ".")) or place == state.workdir
+    is_directory = is_named_so or any(path.startswith(f"{place}/") for path in state.files)
     copied = {}
     for source in sources:
         pattern = relative(source)
@@ -483,6 +512,8 @@ def _instructions(text: str) -> Iterator[Parsed]:
         while keyword != "CMD" and (match := _FLAG.match(rest)):
             flags.append((match["name"], "".join(split(match["value"] or ""))))  # without quotes
             rest = rest[match.end() :]
+        if keyword == "HEALTHCHECK":
+            rest = re.sub(r"^(?i:CMD\s+|NONE$)", "", rest)
         text = "\n".join([rest.strip(), *(_heredoc_body(lines, here) for here in heredocs)])
         yield Parsed(keyword=keyword, line=number, text=text, flags=tuple(flags))
 

@@ -1,12 +1,12 @@
 """What goes wrong in a hand-written Dockerfile when the environment is built. Pure."""
 
-import difflib
 import itertools
 import re
 from collections.abc import Iterator
 
 from uvflow.docker.lint import shell
 from uvflow.docker.lint.model import (
+    NO_PROJECT,
     Dockerfile,
     Parsed,
     ShellCommand,
@@ -15,33 +15,16 @@ from uvflow.docker.lint.model import (
     relative,
 )
 
-_INSTRUCTIONS = (
-    *("ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL"),
-    *("MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"),
-)
 _UV_IMAGE = re.compile(r"(?:.*/)?astral(?:-sh)?/uv(?::(?P<tag>[^@]+))?(?P<digest>@.+)?")
 _INSTALLS_UV = re.compile(r"(?:python\S* -m )?pipx?\S* install\b.* uv(?:[<>~]\S*)?(?: |$)")
 _INSTALLS = re.compile(r"uv pip (?:install|compile)\b|(?:\S*python\S* -m )?pip\S* install\b")
 _PROJECT = re.compile(r"\./?(?:\[.*\])?|(?:.*/)?pyproject\.toml")
 _COMPILERS = re.compile(r"gcc|g\+\+|clang|cmake|make|build-essential|rustc|cargo|.+-dev")
 _ADDS = re.compile(r"apt(-get)? .*\binstall\b|apk .*\badd\b")
+_UPDATES = re.compile(r"apt(-get)? .*\bupdate\b")
 _PURGES = re.compile(r"\bapt(?:-get)? .{0,200}\b(?:purge|remove|autoremove)\b|\bapk del\b")
 _REMOVES_CACHE = re.compile(r"\brm -\w+ [^;&]{0,200}\bcache\b|\buv cache clean\b")
-# How a sync leaves the project out, or copies it into the environment.
-_NOT_EDITABLE = (
-    *("--no-editable", "--no-install-project", "--no-install-workspace", "--only-group"),
-    *("UV_NO_EDITABLE", "UV_NO_INSTALL_PROJECT"),
-)
-
-
-def _keywords(linted: Dockerfile) -> Violations:
-    """BuildKit stops at the first as well; another front end may have more instructions."""
-    steps = (*linted.before, *linted.everything)
-    unknown = [step for step in steps if step.keyword not in _INSTRUCTIONS]
-    if unknown and (not linted.front_end or "docker/dockerfile" in linted.front_end):
-        close = difflib.get_close_matches(unknown[0].keyword, _INSTRUCTIONS, n=1)
-        guess = f", did you mean {close[0]}?" if close else ""
-        yield "unknown-instruction", unknown[0], f"unknown instruction {unknown[0].keyword}{guess}"
+_NOT_EDITABLE = ("--no-editable", "UV_NO_EDITABLE", *NO_PROJECT)
 
 
 def _uv_itself(linted: Dockerfile) -> Violations:
@@ -125,7 +108,12 @@ def _modes(linted: Dockerfile) -> Violations:
 
 def _debian_packages(linted: Dockerfile) -> Violations:
     for stage in linted.stages:
-        commands = linted.commands(stage.instructions)
+        commands = [*linted.commands(stage.instructions)]
+        updates = [command.step for command in commands if _UPDATES.match(command.text)]
+        adds = (command.step for command in commands if _ADDS.match(command.text))
+        for step in adds if updates else ():
+            if updates[0].line < step.line and step not in updates:
+                yield "apt-update-alone", step, "its package lists are those of an older layer"
         for command in itertools.dropwhile(lambda c: not c.starts("uv", "sync"), commands):
             if _ADDS.match(command.text):
                 yield "apt-after-sync", command.step, "apt runs again if a dependency changes"
@@ -139,6 +127,10 @@ def _debian_packages(linted: Dockerfile) -> Violations:
 
 
 def _build_context(linted: Dockerfile) -> Violations:
+    for step in linted.everything:
+        name, stage = step.flag("from") or "", linted.source(step)
+        if stage and linted.stage(name) is None:
+            yield "copy-missing", step, f"there is no stage {name}, did you mean {stage.name}?"
     has, missing = linted.context.has, list[tuple[str, Parsed, str, str]]()
     fails = ": the build fails with `failed to compute cache key`"
     for step in linted.everything:
@@ -181,6 +173,6 @@ def _copied_environments(linted: Dockerfile) -> Iterator[tuple[Parsed, ShellComm
 
 
 CHECKS = (
-    *(_keywords, _uv_itself, _lockfile, _source, _layers, _modes, _debian_packages),
+    *(_uv_itself, _lockfile, _source, _layers, _modes, _debian_packages),
     *(_environments, _build_context),
 )

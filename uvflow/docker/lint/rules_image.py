@@ -3,7 +3,7 @@
 import re
 
 from uvflow.docker.base_image import newest_release, specifier
-from uvflow.docker.lint.model import Dockerfile, Stage, Violations
+from uvflow.docker.lint.model import Dockerfile, Stage, Violations, expanded
 from uvflow.redaction import redacted_urls
 
 _PYTHON = re.compile(r"(?:docker\.io/)?(?:library/)?python(?::(?P<tag>.*))?")
@@ -16,6 +16,11 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 _NO_SECRET = re.compile(r"(?is)(?:true|false|yes|no|on|off|none|null|\d{1,5}|/.*|.*\$.*)")
+# Users of Debian, Ubuntu, Alpine and distroless images, and what is no name.
+_USERS = re.compile(
+    r"_apt|adm|backup|bin|cron|daemon|ftp|games|guest|list|lp|mail|man|news|nobody|nonroot|ntp"
+    r"|operator|proxy|root|sshd|sync|sys|ubuntu|uucp|www-data|\d*|.*\$.*"
+)
 _SECRET_FILE = re.compile(
     r"(?:.*/)?(?:\.env(?:\.(?!example|sample|template|dist)\w+)?|\.netrc|\.pypirc|\.ssh/?|\.aws/?"
     r"|id_rsa)"
@@ -33,7 +38,10 @@ _LOGIN = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _VARIABLE = re.compile(r"\$(?:\([^)]*\)|\{[^}]*\}|\w+)")
-_VARIABLE_AS_PASSWORD = re.compile(r"//[^\s/@:]*:\$\{X\}@")
+# A variable as the password or none, a user name (a token for HTTP), or an address.
+_NO_LOGIN = re.compile(r"//[^\s/@:]*:(?:\$\{X\})?@|(?<!https:)(?<!http:)//[\w.-]+@|\bmailto:\S+")
+_NAME = re.compile(r"//[\w.-]{1,19}@")
+_KEY = re.compile(r"\b(?:[sr]k_live_\w{8}|AKIA[0-9A-Z]{16}\b)")  # of Stripe, of AWS
 
 
 def _base_images(linted: Dockerfile) -> Violations:
@@ -83,26 +91,25 @@ def _uv_in_image(linted: Dockerfile) -> Violations:
 
 def _process(linted: Dockerfile) -> Violations:
     """Its user and variables; the PATH of the base image is not known."""
+    user, steps = linted.end.user, [s for s in linted.image if s.is_copy or s.keyword == "RUN"]
+    texts = [expanded(step.text, step.state.environ) for step in steps]
+    by_script = any(".sh" in c.text and c.program != "chmod" for c in linted.commands(linted.image))
+    is_made = by_script or any(word in text for text in texts for word in (user, "/etc"))
+    if linted.is_plain and not _USERS.fullmatch(user) and not is_made:
+        message = f"{linted.base} has no user {user}, and no RUN adds one"
+        yield "user-not-there", linted.last("USER") or linted.final, message
     if linted.runs_as_root:
         yield "runs-as-root", linted.last("USER") or linted.final, "the service runs as root"
     for step in (step for step in linted.image if step.keyword == "ENV"):
         path = dict(step.assignments).get("PATH", "/")
         if {"", "."} & {*path.split(":")}:
             yield "path-empty-element", step, f"PATH={path} searches the current directory"
-    is_set = any("-u" in command.words for command in linted.started)
-    if linted.is_plain and not is_set and "PYTHONUNBUFFERED" not in linted.end.environ:
+    by_option = any("-u" in command.words for command in linted.started)
+    is_set = by_option or "PYTHONUNBUFFERED" in linted.end.environ
+    texts += [linted.base, *(step.text for step in linted.image)]
+    has_python = re.search(r"python|venv|\buv\b", "\n".join(texts))
+    if linted.is_plain and has_python and not is_set:
         yield "output-buffered", linted.final, "the last output of a crashing service is lost"
-
-
-def _health(linted: Dockerfile) -> Violations:
-    step = linted.last("HEALTHCHECK")
-    program = re.search(r"^(?i:CMD)\W+(?:sh\W+-c\W+)?(curl|wget)\b", step.text) if step else None
-    installed = " ".join(command.text for command in linted.commands(linted.image))
-    # The larger images of Python have both, Alpine has a wget.
-    lacking = {"curl"} if "alpine" in linted.base else {"curl", "wget"}
-    is_small = re.search(r"slim|alpine|distroless|debian:|ubuntu:", linted.base)
-    if step and program and is_small and program[1] in lacking and program[1] not in installed:
-        yield "health-by-curl", step, f"{program[1]} is not in the image: it never becomes healthy"
 
 
 def _secrets(linted: Dockerfile) -> Violations:
@@ -111,10 +118,12 @@ def _secrets(linted: Dockerfile) -> Violations:
         # An ARG without a value is given one by the build.
         given = [(name, value) for name, value in pairs if value or step.keyword == "ARG"]
         names = [n for n, v in given if _SECRET.fullmatch(n) and not _NO_SECRET.fullmatch(v)]
-        text = _VARIABLE_AS_PASSWORD.sub("//", _VARIABLE.sub("${X}", step.text))
+        text = _NO_LOGIN.sub("//", _VARIABLE.sub("${X}", step.text))
+        text = _NAME.sub("//", text) if step.keyword == "LABEL" else text
         url = "a URL with a password or a token" if redacted_urls(text) != text else ""
+        key = "a key" if _KEY.search(text) else ""
         login = "a password or a token" if step.keyword == "RUN" and _LOGIN.search(text) else ""
-        if what := " and ".join(names) or url or login:
+        if what := " and ".join(names) or url or key or login:
             yield "secret-in-image", step, f"{what} is in the image's history"
         if any(map(_SECRET_FILE.fullmatch, step.copied)):
             yield "env-file-in-image", step, "a file of secrets is in a layer"
@@ -126,4 +135,4 @@ def _context(linted: Dockerfile) -> Violations:
         yield "context-not-ignored", whole, f"it copies {', '.join(linted.context.not_ignored)}"
 
 
-CHECKS = (_base_images, _pythons, _uv_in_image, _process, _health, _secrets, _context)
+CHECKS = (_base_images, _pythons, _uv_in_image, _process, _secrets, _context)

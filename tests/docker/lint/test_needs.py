@@ -1,0 +1,192 @@
+"""What a start needs, and the image does not have, is found with a message that names it."""
+
+from dataclasses import replace
+
+import pytest
+from dockerfiles import CONTEXT, GOOD, linted, reading
+
+from uvflow.docker.lint.check import CHECKS
+from uvflow.docker.lint.model import LintContext
+
+CMD = 'CMD ["uvicorn", "--host=0.0.0.0", "main:app"]'
+DJANGO = "config/settings.py"
+PACKAGE = replace(
+    CONTEXT,
+    files=CONTEXT.files | {"src/shop/web.py"},
+    packages=(".",),
+    local=frozenset({"shop"}),
+    locked=frozenset({"shop", "uvicorn"}),
+    scripts=frozenset({"shop"}),
+)
+
+
+def messages(text: str, context: LintContext = CONTEXT) -> list[str]:
+    dockerfile = linted(text, context)
+    return [message for check in CHECKS for _, _, message in check(dockerfile)]
+
+
+def started(words: str, context: LintContext = CONTEXT, old: str = CMD) -> list[str]:
+    """What is found when GOOD starts `words`, instead of its CMD."""
+    assert old in GOOD
+    return messages(GOOD.replace(old, words), context)
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("gunicorn -k gevent -b :80 main:app", ["gevent is not in uv.lock"]),
+        ("gunicorn -k uvicorn_worker.Worker -b :80 main:app", ["uvicorn-worker is not in uv.lock"]),
+        ("gunicorn --worker-class=uvicorn.workers.UvicornWorker -b :80 main:app", []),
+        ("gunicorn -k shop.workers.Own -b :80 main:app", []),
+        ("fastapi run --host=:: main.py", ["fastapi-cli is not in uv.lock"]),
+        ("alembic upgrade head", ["alembic is not in uv.lock"]),
+    ],
+)
+def test_a_distribution_that_is_not_locked(words: str, found: list[str]) -> None:
+    context = replace(CONTEXT, locked=frozenset({"fastapi", "gunicorn", "uvicorn"}))
+    assert started(f"CMD exec {words}", context) == found
+
+
+def test_a_script_needs_what_it_runs_before_the_service() -> None:
+    script = '#!/bin/sh\ncase "$1" in celery) shift ;; esac\nalembic upgrade head\nexec "$@"\n'
+    context = replace(CONTEXT, files=CONTEXT.files | {"entry"}, text=reading({"entry": script}))
+    assert started(f'ENTRYPOINT ["./entry"]\n{CMD}', context) == ["alembic is not in uv.lock"]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("-c gunicorn.conf.py", ["gunicorn.conf.py does not exist in the image"]),
+        ("-c deploy/gunicorn.conf.py", []),
+        ("-c /etc/gunicorn.conf.py", []),
+        ("-c python:shop.app", []),
+    ],
+)
+def test_a_configuration_of_gunicorn(words: str, found: list[str]) -> None:
+    files = CONTEXT.files | {"deploy/gunicorn.conf.py"}
+    context = replace(CONTEXT, files=files, locked=frozenset({"gunicorn"}))
+    assert started(f"CMD exec gunicorn {words} main:app", context) == found
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("api = FastAPI()\n", ["main has no app"]),
+        ("if True:\n    app = FastAPI()\n", []),
+        ("from shop.app import *\n", []),
+        ("globals()['a' + 'pp'] = 1\n", []),
+        ("", []),
+    ],
+)
+def test_an_attribute_that_the_module_does_not_have(source: str, found: list[str]) -> None:
+    assert started(CMD, replace(CONTEXT, text=reading({"main.py": source}))) == found
+
+
+@pytest.mark.parametrize(
+    ("settings", "words", "found"),
+    [
+        ("config.settings", "gunicorn -b :80 main:app", []),
+        ("config.settings.prod", "python main.py", []),
+        *(
+            ("config.settings.prod", words, ["the image has no config.settings.prod in /app"])
+            for words in ("gunicorn -b :80 main:app", "python manage.py rqworker")
+        ),
+        ("config.settings", "python manage.py rqworker", []),
+        ("other", "python shop/manage.py rqworker", []),
+    ],
+)
+def test_a_settings_module_of_django(settings: str, words: str, found: list[str]) -> None:
+    files = CONTEXT.files | {DJANGO, "manage.py", "shop/manage.py", "shop/other.py"}
+    context = replace(CONTEXT, files=files, locked=frozenset({"django", "gunicorn"}))
+    assert started(f"ENV DJANGO_SETTINGS_MODULE={settings}\nCMD exec {words}", context) == found
+
+
+LEFT_OUT = "shop is not installed: no step installs the project"
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ('CMD ["shop"]', [LEFT_OUT]),
+        ('CMD ["uvicorn", "--host=::", "shop.web:app"]', ["the image has no shop.web in /app"]),
+        ('ENV PYTHONPATH=src\nCMD ["uvicorn", "--host=::", "shop.web:app"]', []),
+        ('CMD ["python", "-m", "shop.other"]', ["the image has no shop.other in /app"]),
+        ('RUN uv pip install --no-cache dist/shop.whl\nCMD ["shop"]', []),
+    ],
+)
+def test_a_project_that_no_sync_installs(words: str, found: list[str]) -> None:
+    assert started(words, PACKAGE) == found
+
+
+def test_a_project_that_a_sync_installs() -> None:
+    synced = GOOD.replace(" --no-install-project", "")
+    assert messages(synced.replace(CMD, 'CMD ["shop"]'), PACKAGE) == []
+    for module, found in (("web", []), ("other", ["the image has no shop.other in /app"])):
+        start = f'CMD ["python", "-m", "shop.{module}"]'
+        assert messages(synced.replace(CMD, start), PACKAGE) == found
+
+
+ALPINE = GOOD.replace("slim-trixie", "alpine3.22")
+
+
+@pytest.mark.parametrize(
+    ("line", "first", "found"),
+    [
+        ("", "#!/bin/bash", ["bash is not in the image"]),
+        ("", "#!/usr/bin/env bash", ["bash is not in the image"]),
+        ("", "#!/bin/sh", []),
+        ("RUN apk add --no-cache bash\n", "#!/bin/bash", []),
+        ("ARG MORE=bash\nRUN apk add --no-cache $MORE\n", "#!/bin/bash", []),
+        ("COPY --from=registry.test/tools:1 /usr/bin /usr/bin\n", "#!/bin/bash", []),
+    ],
+)
+def test_an_interpreter_that_the_base_lacks(line: str, first: str, found: list[str]) -> None:
+    texts = reading({"entry": f'{first}\nexec "$@"\n'})
+    context = replace(CONTEXT, files=CONTEXT.files | {"entry"}, text=texts)
+    start = f'{line}ENTRYPOINT ["./entry"]\n{CMD}'
+    assert messages(ALPINE.replace(CMD, start), context) == found
+
+
+def test_a_program_that_only_the_build_has() -> None:
+    uv = "uv is not in the image"
+    assert started('ENV UV_NO_SYNC=1\nCMD ["uv", "run", "uvicorn", "--host=::", "main:app"]') == [
+        uv
+    ]
+    assert started(f"HEALTHCHECK CMD uv run --no-sync python main.py\n{CMD}") == [uv]
+    assert started(f"RUN pip install --no-cache-dir curl\nHEALTHCHECK CMD uv run x\n{CMD}") == [uv]
+    assert started(f"HEALTHCHECK NONE\n{CMD}") == []
+
+
+def test_a_health_check_by_a_file_that_is_not_there() -> None:
+    assert started(f"HEALTHCHECK CMD python main.py\n{CMD}") == []
+    found = ["probe.py does not exist in the image"]
+    assert started(f"HEALTHCHECK --timeout=3s CMD python probe.py\n{CMD}") == found
+
+
+def test_a_script_that_is_not_executable() -> None:
+    context = replace(CONTEXT, files=CONTEXT.files | {"run.sh"}, is_executable=lambda _: False)
+    assert started('CMD ["./run.sh"]', context) == ["run.sh is not executable"]
+    for start in ('RUN chmod +x run.sh\nCMD ["./run.sh"]', 'CMD ["sh", "run.sh"]'):
+        assert started(start, context) == []
+
+
+def test_a_file_that_only_another_stage_makes_is_not_there() -> None:
+    build = "uv sync --locked --no-install-project\nFROM build\n"
+    other = GOOD.replace(build, build.replace("build\n", "python:3.13-slim-trixie\nWORKDIR /app\n"))
+    copied = "COPY --from=build {} /app/\nENV PYTHONUNBUFFERED=1\nCOPY . ."
+    made = other.replace(
+        "FROM python:3.13-slim-trixie\n", "RUN ./make page.py\nFROM python:3.13-slim-trixie\n"
+    )
+    start = made.replace(CMD, 'CMD ["python", "page.py"]')
+    found = ["page.py does not exist in the image"]
+    assert messages(start.replace("COPY . .", copied.format("/app/.venv"))) == found
+    assert messages(start.replace("COPY . .", copied.format("/app/page.py"))) == []
+
+
+@pytest.mark.parametrize("archive", ["app.tar.gz", "app.tgz", "app.tar"])
+def test_an_archive_that_is_unpacked_may_have_any_file(archive: str) -> None:
+    context = replace(CONTEXT, files=CONTEXT.files | {archive})
+    start = GOOD.replace(CMD, 'CMD ["python", "page.py"]')
+    assert messages(start.replace("COPY . .", f"ADD {archive} /app/"), context) == []
+    copied = messages(start.replace("COPY . .", f"COPY {archive} /app/"), context)
+    assert copied == ["page.py does not exist in the image"]

@@ -1,0 +1,166 @@
+"""What a command needs to start, and what of that the image does not have. Pure."""
+
+import itertools
+import posixpath
+import re
+import sys
+from collections.abc import Iterator
+
+from uvflow.docker.lint import shell
+from uvflow.docker.lint.model import Dockerfile, ShellCommand, expanded
+from uvflow.docker.source import SETTINGS_MODULE
+
+# server → the options for its address, without which only the container itself reaches it
+SERVERS = {
+    "daphne": ("-b", "--bind", "-e", "--endpoint", "-u"),
+    "granian": ("--host", "--uds"),
+    "gunicorn": ("-b", "--bind", "-c", "--config"),
+    "hypercorn": ("-b", "--bind", "-c", "--config"),
+    "uvicorn": ("--host", "--uds", "--fd"),
+    "waitress-serve": (),
+}
+# A program, or the module of `python -m` → the distribution that it is from.
+DISTRIBUTIONS = {name: name for name in ("alembic", "celery", "flask", "streamlit", *SERVERS)}
+DISTRIBUTIONS |= {name: name for name in ("hatch", "pdm", "pipenv", "poetry")}
+DISTRIBUTIONS |= {"fastapi": "fastapi-cli", "waitress-serve": "waitress"}
+# Distributions with worker classes of gunicorn, which begin with their names.
+_WORKERS = {"aiohttp", "eventlet", "gevent", "tornado", "uvicorn", "uvicorn-worker"}
+# A program → images that lack it; the larger ones of Python have curl and wget.
+_LACKING = {
+    "bash": r"alpine|distroless(?!.*debug)",
+    "curl": r"slim|alpine|distroless|debian:|ubuntu:",
+    "sh": r"distroless(?!.*debug)",
+    "uv": r"^(?!.*astral(?:-sh)?/uv\b)",
+    "wget": r"slim|distroless|debian:|ubuntu:",
+}
+_MODULE = re.compile(
+    r"(?!python:|file:|unix:)([A-Za-z_][\w.]*)(?::([A-Za-z_]\w*)[\w.]*(?:\(.*\))?)?"
+)
+
+
+def missing(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[str, str]]:
+    """The code and the message of each thing that `command` needs and the image lacks.
+
+    Files and modules are looked for where Python and servers look for them.
+    """
+    files = [*_files(linted, command)]
+    moved = [c.words[1] for c in linted.started if c.program == "cd" and c.words[1:]]
+    beside = [posixpath.dirname(file) for file in files if file.endswith(".py")]
+    option = command.option("--app-dir", "--chdir", "--pythonpath", "--directory")
+    named = (".", *command.environ.get("PYTHONPATH", "").split(":"), *moved, *beside, option)
+    folders = [linted.end.path(folder) for folder in named if folder]
+    for file in (file for file in files if "$" not in file):
+        paths = (posixpath.normpath(posixpath.join(folder, file)) for folder in folders)
+        if not any(map(linted.may_have, paths)):
+            yield "start-not-there", f"{file} does not exist in the image"
+    for module, attribute in _modules(linted, command):
+        if not _has_module(linted, module, folders):
+            yield "start-not-there", f"the image has no {module} in {folders[0]}"
+        elif attribute and _lacks_attribute(linted, module, attribute, folders):
+            yield "start-not-there", f"{module} has no {attribute}"
+    yield from _programs(linted, command)
+    yield from _distributions(linted, command)
+
+
+def _files(linted: Dockerfile, command: ShellCommand) -> Iterator[str]:
+    program, *words = command.words
+    is_own = command is linted.started[0] and "/" in program and "/bin/" not in program
+    by_python = shell.is_python(command.words) and not {"-c", "-m"} & {*words}
+    if by_python or command.program in {"chainlit", "fastapi", "streamlit"}:
+        yield from [word for word in words if re.fullmatch(r"[^-].*\.py", word)][:1]
+    elif is_own or program.endswith(".py"):
+        yield program
+    configuration = command.option("-c", "--config") or "/"  # which may be mounted at run time
+    if command.program == "gunicorn" and not configuration.startswith(("/", "file:", "python:")):
+        yield configuration
+
+
+def _modules(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[str, str | None]]:
+    """The modules that it loads, each with the attribute that a server looks for there."""
+    words, settings = command.words, command.environ.get(SETTINGS_MODULE, "")
+    is_django = "django" in (linted.context.locked or ()) and re.fullmatch(r"[\w.]+", settings)
+    is_managed = any(posixpath.basename(word) == "manage.py" for word in words[:2])
+    if is_django and (is_managed or command.program in SERVERS):
+        yield settings, None
+    if shell.is_python(words) and words[1:2] == ("-m",) and command.program not in SERVERS:
+        yield command.program, None
+    for before, word in itertools.pairwise(words if command.program in SERVERS else ()):
+        match = _MODULE.fullmatch(word)
+        is_value = before.startswith("-") and "=" not in before and before != "--factory"
+        if match and (match[2] or ("." in word and not is_value)):
+            yield match[1], match[2]
+            return
+
+
+def _has_module(linted: Dockerfile, module: str, folders: list[str]) -> bool:
+    """Whether the module may be found: in the image, or installed."""
+    context, path = linted.context, f"/{module.replace('.', '/')}"
+    if context.locked is None:
+        return True
+    sources = [f"/{file}" for file in context.files]
+    # The name of a local package is not always that of its module.
+    own = {name for name in context.local if any(f"/{name}/" in file for file in sources)}
+    foreign = {name.replace("-", "_") for name in context.locked} - own
+    if module.partition(".")[0] in foreign | sys.stdlib_module_names:
+        return True
+    is_source = any(f"{path}." in file or f"{path}/" in file for file in sources)
+    if is_source and linted.installs_project:
+        return True
+    paths = [folder.rstrip("/") + path for folder in folders]
+    # A package may have no __init__.py.
+    is_package = any(file.startswith(tuple(f"{p}/" for p in paths)) for file in linted.end.files)
+    return is_package or any(linted.may_have(f"{path}.py") for path in paths)
+
+
+def _lacks_attribute(linted: Dockerfile, module: str, attribute: str, folders: list[str]) -> bool:
+    """Whether the module's source names it nowhere, and makes no names when it runs."""
+    paths = [posixpath.join(folder, f"{module.replace('.', '/')}.py") for folder in folders]
+    origins = [linted.end.files[path] for path in paths if path in linted.end.files]
+    text = "\n".join(map(linted.context.text, origins))
+    names = rf"import \*|\b(?:{attribute}|__getattr__|exec|globals|setattr)\b"
+    return text != "" and not re.search(names, text)
+
+
+def _programs(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[str, str]]:
+    """The program itself, and the interpreter that the first line of a script names."""
+    name, *arguments = command.words  # none: the name may be a pattern of `case`
+    origin = linted.origin(name)
+    first = (linted.context.text(origin) if origin else "").partition("\n")[0]
+    named = [*first.split()] if first.startswith("#!") else [name] if arguments else []
+    for program in map(posixpath.basename, named if linted.is_plain else ()):
+        lacking = re.search(_LACKING[program], linted.base) if program in _LACKING else None
+        if lacking and not _may_have_program(linted, program):
+            code = "health-by-curl" if command in linted.probes else "start-not-there"
+            yield code, f"{program} is not in the image"
+    is_changed = any("chmod" in f"{step.flags} {step.text}" for step in linted.everything)
+    if origin and linted.is_plain and not is_changed and not linted.context.is_executable(origin):
+        yield "start-not-executable", f"{origin} is not executable"
+    is_left_out = name in linted.context.scripts and not linted.installs_project
+    if is_left_out and linted.is_plain and not linted.makes(name):
+        yield "start-not-there", f"{name} is not installed: no step installs the project"
+
+
+def _may_have_program(linted: Dockerfile, name: str) -> bool:
+    """Whether a step names it or copies a directory of programs, or the environment has it."""
+    for step in linted.image:
+        is_mounted = any(mount.get("target", "").endswith(f"/{name}") for mount in step.mounts)
+        text = expanded(step.text, step.state.environ) if step.keyword == "RUN" else ""
+        copied = " ".join(step.words[:-1]) if step.is_copy else ""
+        is_named = re.search(rf"\b{name}\b|\bxargs\b|\$\(cat\b", text) and not is_mounted
+        if is_named or re.search(rf"\b({name}|bin|local|usr)\b|^/$", copied):
+            return True
+    by_pip = any(re.search(rf"\bpip\S* .*\b{name}\b", command.text) for command in linted.building)
+    return by_pip or name in (linted.context.locked or ())
+
+
+def _distributions(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[str, str]]:
+    locked, needs = linted.context.locked, [DISTRIBUTIONS.get(command.program)]
+    if locked is None or not linted.is_plain or len(command.words) == 1:
+        return
+    worker = command.option("-k", "--worker-class") or ""
+    if command.program == "gunicorn":
+        needs += _WORKERS & {worker.partition(".")[0].replace("_", "-")}
+    by_hand = " ".join(step.text for step in linted.everything if step.keyword == "RUN")
+    for name in (need for need in needs if need and need not in locked):
+        if name.partition("-")[0] not in by_hand:  # `fastapi[standard]` brings fastapi-cli
+            yield "server-not-locked", f"{name} is not in uv.lock"
