@@ -367,6 +367,8 @@ SERVER = {
         ),
         ({"main.py": MADE.format("a") + "b = FastAPI()\n"}, "main:a, main:b"),
         ({"main.py": MADE.format("app") + "admin = FastAPI()\n"}, "main:app"),
+        ({"web.py": APP, "admin.py": MADE.format("admin")}, "web:app"),
+        ({"a/web.py": APP, "b/admin.py": MADE.format("admin")}, "a.web:app, b.admin:admin"),
         ({"web.py": APP, "mock_bank.py": APP, "playground/x.py": APP, "db/env.py": APP}, "web:app"),
         (
             {

@@ -268,7 +268,7 @@ def test_a_program_that_is_locked_is_none_that_the_image_lacks(tree: Tree) -> No
 def test_what_a_runner_adds_is_remarked(tree: Tree) -> None:
     root = tree({"Procfile": "web: uv run --with gevent --env-file=.env serve\n"})
     assert start(root).remarks == (
-        "`web` of the Procfile has --with gevent and --env-file=.env: the image does not",
+        "--with gevent and --env-file=.env of `web` of the Procfile is left out",
     )
 
 

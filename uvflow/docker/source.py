@@ -405,14 +405,15 @@ _WRAPPERS = {*_CONVERTERS, "ProxyFix", "WhiteNoise", "mount_gradio_app"}
 
 
 def _likeliest(applications: list[Application]) -> list[Application]:
-    """Those of the best standing; of these the one module, and the names there, that are usual."""
+    """Those of the best standing; of these one whose module, or name in a directory, is usual."""
     best = min((each.standing for each in applications), default=0)
     remaining = [each for each in applications if each.standing == best]
     usual = [each for each in remaining if each.module.is_usual]
     if len({each.module.path for each in usual}) == 1:
         remaining = usual
-    if len({each.module.path for each in remaining}) == 1:
-        remaining = [each for each in remaining if each.is_usual] or remaining
+    named = [each for each in remaining if each.is_usual]
+    if len({posixpath.dirname(each.module.path) for each in remaining}) == len(named) == 1:
+        return named
     return sorted(remaining, key=lambda each: each.name)
 
 

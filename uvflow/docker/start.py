@@ -362,10 +362,9 @@ class Search:
     def _compose(self) -> Iterator[Start]:
         """The `command` of the service in the compose file, unless that is for development."""
         if line := self._line(self.services.get(self.service, {})):
-            start = self._of_line(line, "`command` of the compose file", self._published)
+            start = self._of_line(line, "`command` of the compose file")
             is_server = not _SERVERS.keys().isdisjoint(self._programs(start.command))
-            named = _NAMED_PORT.search(line) or self._published or self.settings.port
-            if not (is_server or named):  # a worker
+            if not (is_server or _NAMED_PORT.search(line) or self.settings.port):  # a worker
                 start = replace(start, port=None, health=None, environment=())
             yield start
 
@@ -438,7 +437,7 @@ class Search:
             base=found.module.base,
         )
 
-    def _of_line(self, line: str, evidence: str, published: int | None = None) -> Start:
+    def _of_line(self, line: str, evidence: str) -> Start:
         """The start by a line as a shell reads it, with a PORT to listen on.
 
         Raises UsageError where the image does not have what it starts.
@@ -446,7 +445,7 @@ class Search:
         words, plain = _words(line, evidence), _without_runners(line)
         named = _NAMED_PORT.search(plain)
         found = int(named[1]) if named else self._bound(plain) if "gunicorn" in plain else None
-        port = self.settings.port or found or published or _PORT
+        port = self.settings.port or found or _PORT
         for program in filter(_ELSEWHERE.__contains__, self._programs(words)):
             if program.partition("-")[0] not in self.installed:
                 raise UsageError(
@@ -462,7 +461,7 @@ class Search:
             health=self._health(),
             loads_source=True,
             environment=(("PORT", str(port)),),
-            remarks=(f"{evidence} has {left_out}: the image does not",) if left_out else (),
+            remarks=(f"{left_out} of {evidence} is left out",) if left_out else (),
         )
 
     def _health(self, others: Collection[str] = ()) -> str | None:
@@ -475,7 +474,7 @@ class Search:
         return next((name for name in _servers(interface) if name in self.installed), None)
 
     def _no_start_error(self) -> UsageError:
-        cause = "no web application, no program in [project.scripts], no `web` in a Procfile"
+        cause = "no web application, no installed program, no `web` in a Procfile"
         hint = (
             'set `command = ["python", "-m", "…"]` or `app = "module:attribute"` in '
             "[tool.uvflow.docker], or add a script to [project.scripts]"
@@ -497,14 +496,10 @@ class Search:
             hint = "assign what it returns to `app` in a module, such as main.py or wsgi.py"
         elif programs:
             cause = f"{' and '.join(m.path for m in programs)} can be run, but may not be a service"
-            hint = _lines(Start(command=_run_words(m), evidence=m.path) for m in programs)
+            dotted = {m.path: m.name.removesuffix(".__main__") for m in programs if "." in m.name}
+            words = [("-m", dotted[m.path]) if m.path in dotted else (m.path,) for m in programs]
+            hint = _lines(Start(command=("python", *each), evidence="") for each in words)
         return UsageError("found nothing for the container to start", cause=cause, hint=hint)
-
-
-def _run_words(module: Module) -> Words:
-    if module.stem == "__main__" and "." in module.name:
-        return "python", "-m", module.name.removesuffix(".__main__")
-    return ("python", "-m", module.name) if module.is_installed else ("python", module.path)
 
 
 def _services(text: str) -> dict[str, Mapping[str, Any]]:
