@@ -325,9 +325,8 @@ def _start(facts: Facts, words: tuple[str, ...]) -> str:
         # Where the service listens on the PORT that it is given, so does the probe.
         is_given = any("$PORT" in word or "${PORT" in word for word in words)
         given = f"__import__('os').environ.get('PORT', {start.port})"
-        port_now = given if is_given else start.port
         host = f", headers={{'Host': {start.host!r}}}" if start.host else ""
-        code = code.format(port=port_now, path=start.health, host=host)
+        code = code.format(port=given if is_given else start.port, path=start.health, host=host)
         probe = rf"""# Probed by Python: the image has no curl.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
     CMD {json_array(("python", "-IS", "-c", code))}

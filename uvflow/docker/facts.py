@@ -193,8 +193,7 @@ class Facts:
         for directory, name in directories.items():
             path = Path(os.path.normpath(self.project.workspace / directory))
             is_installed = name in self.local_packages
-            package = name.replace("-", "_")
-            packages[path] = import_names(package, manifest_in(path)) if is_installed else {}
+            packages[path] = import_names(name, manifest_in(path)) if is_installed else {}
         edges = self.package.table.get("dependencies", ()) if self.package else ()
         return Search(
             project=self.project,

@@ -69,10 +69,6 @@ class Module:
         return PurePosixPath(self.path).stem
 
     @property
-    def is_usual(self) -> bool:
-        return self.stem in _USUAL_NAMES
-
-    @property
     def is_served(self) -> bool:
         """Whether its name allows that it has an application."""
         is_of_alembic = self.path.endswith("/env.py")
@@ -145,7 +141,7 @@ class Application:
         if module.is_installed or module.stem == "streamlit_app":
             return 0
         # A script is of no package.
-        return 1 if "." in module.name or module.is_usual or not self.interface else 2
+        return 1 if "." in module.name or module.stem in _USUAL_NAMES or not self.interface else 2
 
 
 class Sources:
@@ -231,11 +227,12 @@ class Sources:
         return _likeliest(first or scripts)
 
 
-def import_names(package: str, manifest: Table) -> dict[str, str]:
-    """Directories with the sources of `package`, and the path by which each is imported.
+def import_names(distribution: str, manifest: Table) -> dict[str, str]:
+    """Directories with the sources of a local package, and the path by which each is imported.
 
     Those that build backends have by default, and those that `manifest` has for one of them.
     """
+    package = distribution.replace("-", "_")
     names = {"src": "", package: package}
     backends = ("uv", "build-backend"), ("hatch", "build", "targets", "wheel"), ("setuptools",)
     with suppress(AttributeError, TypeError, ValueError):  # of another shape than documented
@@ -254,6 +251,7 @@ def import_names(package: str, manifest: Table) -> dict[str, str]:
 
 _MADE = ast.Call | ast.Attribute
 _FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
+_DEFINITION = _FUNCTION | ast.ClassDef
 _DEPTH = 9  # of `Factory().debug(False).build().app`
 
 
@@ -295,7 +293,7 @@ class Applications:
         usual = [each for each in found if each.is_factory and each.is_usual]
         modules = [each.module for each in objects]
         others = [each for each in usual if each.module not in modules]
-        if others and modules and not any(module.is_usual for module in modules):
+        if others and modules and not any(module.stem in _USUAL_NAMES for module in modules):
             # A script may make one for itself.
             return sorted([*objects, *others], key=lambda each: each.name)
         return _likeliest(objects or usual or found)
@@ -408,7 +406,7 @@ def _likeliest(applications: list[Application]) -> list[Application]:
     """Those of the best standing; of these one whose module, or name in a directory, is usual."""
     best = min((each.standing for each in applications), default=0)
     remaining = [each for each in applications if each.standing == best]
-    usual = [each for each in remaining if each.module.is_usual]
+    usual = [each for each in remaining if each.module.stem in _USUAL_NAMES]
     if len({each.module.path for each in usual}) == 1:
         remaining = usual
     named = [each for each in remaining if each.is_usual]
@@ -466,7 +464,10 @@ def _values(node: ast.AST, of_class: str = "") -> Iterator[tuple[str, ast.expr]]
             yield from ((name, base) for base in bases)
             yield from (pair for inner in body for pair in _values(inner, f"{name}."))
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-            for inner in _own_nodes(node):
+            definitions = (each for each in ast.walk(node) if isinstance(each, _DEFINITION))
+            inside = (each for each in definitions if each is not node)
+            nested = {each for definition in inside for each in ast.walk(definition)}
+            for inner in (each for each in ast.walk(node) if each not in nested):
                 match inner:
                     case ast.Return(value=ast.expr() as value):
                         yield f"{of_class}{name}", value
@@ -476,16 +477,6 @@ def _values(node: ast.AST, of_class: str = "") -> Iterator[tuple[str, ast.expr]]
                         yield from _assigned(inner)
         case _:
             yield from ((f"{of_class}{name}", value) for name, value in _assigned(node))
-
-
-def _own_nodes(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.AST]:
-    """The nodes of a function, without those of functions and classes inside of it."""
-    found, waiting = list[ast.AST](), list[ast.AST](function.body[::-1])
-    while waiting:
-        found.append(node := waiting.pop())
-        if not isinstance(node, _FUNCTION | ast.ClassDef):
-            waiting += reversed([*ast.iter_child_nodes(node)])
-    return found
 
 
 # The usual names, the one that asks least of the service first.

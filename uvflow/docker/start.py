@@ -92,8 +92,11 @@ _WEBSOCKET_WORKERS = {
     "flask-socketio": "--threads=100",
 }
 
-# `waitress-serve` is none of them, nor is a program of the project.
-_END_AT_SIGTERM = {*_SERVERS, "arq", "celery", "dramatiq", "fastapi", "flask", "rq", "streamlit"}
+# `waitress-serve` is none of them, nor is a program of the project. A shell that waits has a trap,
+# and a script of a shell most often ends with `exec` of a server.
+_END_AT_SIGTERM = {
+    *_SERVERS, "arq", "bash", "celery", "dramatiq", "fastapi", "flask", "rq", "sh", "streamlit", "wait",
+}  # fmt: skip
 
 # distribution → the class whose instance a server loads, and the interface
 _FRAMEWORKS = {
@@ -161,7 +164,8 @@ class Search:
 
     `installed` are the distributions of production, `direct` the project's own dependencies,
     `scripts` is `[project.scripts]` of a project that is installed, `members` are the directories
-    of a workspace whose root is not a project.
+    of the others in a workspace whose root this is. Of the `services` that a compose file builds
+    here, `service` is the web process: the only one, or the only one that publishes a port.
     """
 
     project: Project
@@ -178,7 +182,9 @@ class Search:
         self.web = Applications(self.sources, self.classes)
         self.django = Django(self.sources, dict(self.settings.environment).get(SETTINGS_MODULE))
         self.services = _services(next(filter(None, map(self._file, _COMPOSE)), ""))
-        self.service = self._service()  # of the compose file, the one that is the web process
+        published = [name for name, each in self.services.items() if each.get("ports")]
+        web = published if len(self.services) > 1 else [*self.services]
+        self.service = web[0] if len(web) == 1 else ""
 
     def start(self) -> Start:
         """The start command, by the first evidence that exists.
@@ -200,42 +206,14 @@ class Search:
         start = chosen if isinstance(chosen, Start) else self._served(chosen)
         *_, program = self._programs(start.command)
         is_handled = any("SIGTERM" in module.text for module in self.sources.modules)
-        is_shell = start.command[-1].startswith(_TRAP)
+        is_ended = program in _END_AT_SIGTERM or program.endswith(".sh")
         start = self._probed(start)
         return replace(
             start,
             development=start.development or start.command,
-            ends_at_sigterm=is_handled or is_shell or program in _END_AT_SIGTERM,
+            ends_at_sigterm=is_handled or is_ended,
             probes=self.settings.health is not False,
         )
-
-    def _programs(self, words: Words) -> list[str]:
-        """What `words` start, also by scripts of the project: the last is what runs on."""
-        plain = tuple(re.sub(r"\$\([^()]*\)", "_", word) for word in words)
-        started = shell.started(plain, self._script_text, {})
-        return [shell.program(words), *(shell.program(each) for _, each in started)]
-
-    def _script_text(self, name: str) -> str:
-        text = self._named_file(name) if "/" in name else ""
-        return text if re.match(r"#!.*sh\b", text) else ""
-
-    def _named_file(self, name: str) -> str:
-        """The text of a file that another one names; empty where it is outside, or has none."""
-        path = Path(name)
-        is_outside = path.is_absolute() or ".." in path.parts
-        return "" if is_outside else source_text(self.project.root / path)
-
-    def _probed(self, start: Start) -> Start:
-        """The same with the health path of the settings, and a host that Django allows."""
-        given, remarks = self.settings.health, start.remarks
-        health = given if isinstance(given, str) else start.health if given is None else None
-        module = self.django.settings_module if "django" in self.installed else None
-        host = self.django.allowed_host() if module else ""
-        if health and host is None and given is None:
-            why = f"ALLOWED_HOSTS of {module} is computed: it may not allow 127.0.0.1"
-            advice = f'`health = "{health}"` in [tool.uvflow.docker] if it does'
-            health, remarks = None, (*remarks, f"{why}, and nothing asks for {health}; {advice}")
-        return replace(start, health=health, host=host or "", remarks=remarks)
 
     def processes(self) -> tuple[tuple[str, Words], ...]:
         """Other commands of the image, by name: of the settings, the Procfile, or compose."""
@@ -251,15 +229,27 @@ class Search:
             names = " and ".join(self.services)
             yield f"the compose file builds {names} here: none stands out as the service"
 
+    def _programs(self, words: Words) -> list[str]:
+        """What `words` start: the last is what runs on."""
+        plain = tuple(re.sub(r"\$\([^()]*\)", "_", word) for word in words)
+        started = shell.started(plain, lambda _: "", {})
+        return [shell.program(words), *(shell.program(each) for _, each in started)]
+
+    def _probed(self, start: Start) -> Start:
+        """The same with the health path of the settings, and a host that Django allows."""
+        given, remarks = self.settings.health, start.remarks
+        health = given if isinstance(given, str) else start.health
+        module = self.django.settings_module if "django" in self.installed else None
+        host = self.django.allowed_host() if module else ""
+        if health and host is None and given is None:
+            why = f"ALLOWED_HOSTS of {module} is computed: it may not allow 127.0.0.1"
+            advice = f'`health = "{health}"` in [tool.uvflow.docker] if it does'
+            health, remarks = None, (*remarks, f"{why}, and nothing asks for {health}; {advice}")
+        return replace(start, health=health, host=host or "", remarks=remarks)
+
     def _file(self, name: str) -> str:
         path = self.project.root / name
         return "" if path.is_dir() else text_if_there(path, _MOST) or ""
-
-    def _service(self) -> str:
-        """The only one, or the only one that publishes a port."""
-        published = [name for name, each in self.services.items() if each.get("ports")]
-        names = published if len(self.services) > 1 else [*self.services]
-        return names[0] if len(names) == 1 else ""
 
     def _line(self, service: Mapping[str, Any]) -> str:
         """Its `command` for a shell; empty where that serves nothing, or needs another image."""
@@ -278,10 +268,13 @@ class Search:
         only = re.fullmatch(r"\['?(?:[^,{]*:)?(\d+)(?:/tcp)?'?\]", ports)
         return int(only[1]) if only else None
 
-    def _bound(self, line: str = "") -> int | None:
-        """The port of the configuration of gunicorn that is read for `line`."""
+    def _bound(self, line: str) -> int | None:
+        """The port in the configuration of gunicorn, a file of the project, if that is started."""
         named = re.search(r"\s(?:-c|--config)[ =](\S+)", line)
-        bind = _BIND.search(self._named_file(named[1] if named else "gunicorn.conf.py"))
+        path = Path(named[1] if named else "gunicorn.conf.py")
+        if "gunicorn" not in line or path.is_absolute() or ".." in path.parts:
+            return None
+        bind = _BIND.search(source_text(self.project.root / path))
         return int(bind[1]) if bind else None
 
     def _settings(self) -> Iterator[Candidate]:
@@ -417,9 +410,8 @@ class Search:
         name = self._server(found.interface)
         if name is None or (found.name.endswith(")") and name != "gunicorn"):
             raise _no_server_error(found)
-        server, bound = _SERVERS[name], self._bound() if name == "gunicorn" else None
-        port = self.settings.port or bound or self._published or _PORT
-        command = server.command
+        server, command = _SERVERS[name], _SERVERS[name].command
+        port = self.settings.port or self._bound(command) or self._published or _PORT
         if name == "gunicorn" and "flask-socketio" in self.installed:
             worker = next(w for each, w in _WEBSOCKET_WORKERS.items() if each in self.installed)
             command = f"{command} --workers=1 {worker}"
@@ -444,7 +436,7 @@ class Search:
         """
         words, plain = _words(line, evidence), _without_runners(line)
         named = _NAMED_PORT.search(plain)
-        found = int(named[1]) if named else self._bound(plain) if "gunicorn" in plain else None
+        found = int(named[1]) if named else self._bound(plain)
         port = self.settings.port or found or _PORT
         for program in filter(_ELSEWHERE.__contains__, self._programs(words)):
             if program.partition("-")[0] not in self.installed:
