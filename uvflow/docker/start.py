@@ -83,8 +83,7 @@ _SERVERS: Mapping[str, _Server] = {
 }
 _RELOADING = {"gunicorn", "hypercorn", "uvicorn"}
 
-# What serves WebSockets by gunicorn, by the distribution that Flask-SocketIO would choose, in its
-# order; one worker only (Flask-SocketIO docs, "Gunicorn Web Server").
+# How gunicorn serves WebSockets, in the order that Flask-SocketIO chooses in (its docs, "Gunicorn").
 _WEBSOCKET_WORKERS = {
     "eventlet": "--worker-class=eventlet",
     "gevent-websocket": "--worker-class=geventwebsocket.gunicorn.workers.GeventWebSocketWorker",
@@ -94,9 +93,8 @@ _WEBSOCKET_WORKERS = {
 
 # `waitress-serve` is none of them, nor is a program of the project. A shell that waits has a trap,
 # and a script of a shell most often ends with `exec` of a server.
-_END_AT_SIGTERM = {
-    *_SERVERS, "arq", "bash", "celery", "dramatiq", "fastapi", "flask", "rq", "sh", "streamlit", "wait",
-}  # fmt: skip
+_END_AT_SIGTERM = {*_SERVERS, "arq", "celery", "dramatiq", "fastapi", "flask", "rq", "streamlit"}
+_SHELL_ENDS = re.compile(r"(?:.*\.)?(?:ba)?sh|wait")
 
 # distribution → the class whose instance a server loads, and the interface
 _FRAMEWORKS = {
@@ -206,7 +204,7 @@ class Search:
         start = chosen if isinstance(chosen, Start) else self._served(chosen)
         *_, program = self._programs(start.command)
         is_handled = any("SIGTERM" in module.text for module in self.sources.modules)
-        is_ended = program in _END_AT_SIGTERM or program.endswith(".sh")
+        is_ended = program in _END_AT_SIGTERM or _SHELL_ENDS.fullmatch(program) is not None
         start = self._probed(start)
         return replace(
             start,
