@@ -151,9 +151,7 @@ class Sources:
     those that are not installed. `modules` are sorted, those near the root first.
     """
 
-    def __init__(
-        self, root: Path, packages: Mapping[Path, Mapping[str, str]] | None = None
-    ) -> None:
+    def __init__(self, root: Path, packages: Mapping[Path, Table] | None = None) -> None:
         self.root, self.packages = root, packages or {}
         installed = (directory for directory, names in self.packages.items() if names)
         bases = dict.fromkeys((root, *installed))

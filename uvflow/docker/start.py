@@ -83,7 +83,7 @@ _SERVERS: Mapping[str, _Server] = {
 }
 _RELOADING = {"gunicorn", "hypercorn", "uvicorn"}
 
-# How gunicorn serves WebSockets, in the order that Flask-SocketIO chooses in (its docs, "Gunicorn").
+# How gunicorn serves WebSockets, in the order of Flask-SocketIO (its docs, "Gunicorn Web Server").
 _WEBSOCKET_WORKERS = {
     "eventlet": "--worker-class=eventlet",
     "gevent-websocket": "--worker-class=geventwebsocket.gunicorn.workers.GeventWebSocketWorker",
@@ -205,9 +205,8 @@ class Search:
         *_, program = self._programs(start.command)
         is_handled = any("SIGTERM" in module.text for module in self.sources.modules)
         is_ended = program in _END_AT_SIGTERM or _SHELL_ENDS.fullmatch(program) is not None
-        start = self._probed(start)
         return replace(
-            start,
+            self._probed(start),
             development=start.development or start.command,
             ends_at_sigterm=is_handled or is_ended,
             probes=self.settings.health is not False,
