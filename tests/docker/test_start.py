@@ -307,24 +307,6 @@ def test_a_factory_that_needs_arguments_is_a_cause(tree: Tree) -> None:
     )
 
 
-def test_what_can_be_run_is_listed(tree: Tree) -> None:
-    files = {
-        "bot.py": "if __name__ == '__main__':\n    main()\n",
-        "shop/__main__.py": "",
-        "web.py": "from sanic import Sanic\napp = Sanic('x')\napp.run()\n",
-        "tests/bot.py": "if __name__ == '__main__':\n    main()\n",
-    }
-    with pytest.raises(UsageError) as caught:
-        start(tree(files), "sanic")
-    assert caught.value.cause == (
-        "bot.py and web.py and shop/__main__.py can be run, but may not be a service"
-    )
-    assert caught.value.hint == (
-        'write in [tool.uvflow.docker]: `command = ["python", "bot.py"]` or '
-        '`command = ["python", "web.py"]` or `command = ["python", "-m", "shop"]`'
-    )
-
-
 def test_the_root_of_a_workspace_points_to_its_members(tree: Tree) -> None:
     root = search(tree({}), members=("backend", "worker"))
     with pytest.raises(UsageError) as caught:
@@ -455,17 +437,6 @@ def test_the_service_with_a_port_is_the_web_process_of_several(tree: Tree) -> No
     assert found.start().port == 5000
     assert found.processes() == (("worker", ("celery", "-A", "shop", "worker")),)
     assert list(found.remarks()) == []
-
-
-def test_the_port_of_a_service_is_followed_without_a_command(tree: Tree) -> None:
-    for ports in ("['80:5000']", "['127.0.0.1:80:5000/tcp']", "[5000]"):
-        text = f"services:\n  web:\n    build: .\n    ports: {ports}\n"
-        found = start(tree({**FASTAPI, "compose.yaml": text}), "fastapi", "uvicorn")
-        assert (found.port, found.command[2]) == (5000, "--port=5000")
-    for ports in ("[{target: 5000}]", "['80-81:5000-5001']", "['1:1', '2:2']", "5000"):
-        text = f"services:\n  web:\n    build: .\n    ports: {ports}\n"
-        found = start(tree({**FASTAPI, "compose.yaml": text}), "fastapi", "uvicorn")
-        assert found.port == 8000
 
 
 def test_several_services_of_which_none_stands_out_are_remarked(tree: Tree) -> None:

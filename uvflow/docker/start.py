@@ -148,7 +148,6 @@ _ELSEWHERE = {
     "pipenv", "poetry", "rye", "uv", "uvx", "uwsgi",
 }  # fmt: skip
 _DEVELOPMENT = re.compile(r"\b(?:runserver|flask (?:.* )?run|fastapi dev)\b|--(?:reload|debug)\b")
-_MAIN = re.compile(r"^if __name__ ==|^\w+(?:\.\w+)*\.(?:run|launch|serve|start)\(", re.MULTILINE)
 _NO_SERVICE = {"bash", "cat", "ipython", "pytest", "sh", "sleep", "tail", "true", "zsh"}
 _NAMED_PORT = re.compile(
     r"(?:--port|-p|\bPORT|(?:--bind|--listen|-b)[ =]?\S*?:)[ =]?(?:\$\{\w+:[-=])?(\d+)\b"
@@ -257,13 +256,6 @@ class Search:
         *_, program = self._programs(("sh", "-c", line))
         is_other = program in _NO_SERVICE or line.startswith("/") or _DEVELOPMENT.search(line)
         return "" if is_moved or is_other else line
-
-    @property
-    def _published(self) -> int | None:
-        """The port of the container that the compose file publishes, if it is the only one."""
-        ports = str(self.services.get(self.service, {}).get("ports"))
-        only = re.fullmatch(r"\['?(?:[^,{]*:)?(\d+)(?:/tcp)?'?\]", ports)
-        return int(only[1]) if only else None
 
     def _bound(self, line: str) -> int | None:
         """The port in the configuration of gunicorn, a file of the project, if that is started."""
@@ -408,7 +400,7 @@ class Search:
         if name is None or (found.name.endswith(")") and name != "gunicorn"):
             raise _no_server_error(found)
         server, command = _SERVERS[name], _SERVERS[name].command
-        port = self.settings.port or self._bound(command) or self._published or _PORT
+        port = self.settings.port or self._bound(command) or _PORT
         if name == "gunicorn" and "flask-socketio" in self.installed:
             worker = next(w for each, w in _WEBSOCKET_WORKERS.items() if each in self.installed)
             command = f"{command} --workers=1 {worker}"
@@ -468,8 +460,6 @@ class Search:
             'set `command = ["python", "-m", "…"]` or `app = "module:attribute"` in '
             "[tool.uvflow.docker], or add a script to [project.scripts]"
         )
-        modules = (module for module in self.sources.modules if module.is_served)
-        programs = [m for m in modules if m.stem == "__main__" or _MAIN.search(m.text)][:5]
         if self.members:
             cause = "this is the root of a workspace, and has nothing of its own"
             hint = f"run `uvflow docker` in {' or '.join(self.members)}"
@@ -483,11 +473,6 @@ class Search:
             names = " and ".join(f"{each}()" for each in sorted(factories))
             cause = f"{names} cannot be called without arguments"
             hint = "assign what it returns to `app` in a module, such as main.py or wsgi.py"
-        elif programs:
-            cause = f"{' and '.join(m.path for m in programs)} can be run, but may not be a service"
-            dotted = {m.path: m.name.removesuffix(".__main__") for m in programs if "." in m.name}
-            words = [("-m", dotted[m.path]) if m.path in dotted else (m.path,) for m in programs]
-            hint = _lines(Start(command=("python", *each), evidence="") for each in words)
         return UsageError("found nothing for the container to start", cause=cause, hint=hint)
 
 
