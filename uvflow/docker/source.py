@@ -131,7 +131,6 @@ class Application:
 
     @property
     def is_usual(self) -> bool:
-        """Whether its name is one that an application, or a factory, usually has."""
         return self.name.rpartition(":")[2] in _APPLICATIONS
 
     @property
@@ -320,7 +319,6 @@ class Applications:
             self.parts |= self.sources.references(module, part) - own
 
     def _read_made(self, module: Module, node: ast.stmt, name: str) -> None:
-        """Note that a function or a class makes an application, under `name`."""
         match node:
             case ast.ClassDef(name=of_class) if name != of_class:
                 self.kinds.setdefault(f"{module.name}.{of_class}", f"{module.name}.{of_class}")

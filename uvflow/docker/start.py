@@ -178,7 +178,8 @@ class Search:
         self.classes = dict(row for name, row in _FRAMEWORKS.items() if name in self.installed)
         self.web = Applications(self.sources, self.classes)
         self.django = Django(self.sources, dict(self.settings.environment).get(SETTINGS_MODULE))
-        self.services = _services(next(filter(None, map(self._file, _COMPOSE)), ""))
+        compose = next(filter(None, map(self._file, _COMPOSE)), "")
+        self.services = _services(compose) if compose else {}
         published = [name for name, each in self.services.items() if each.get("ports")]
         web = published if len(self.services) > 1 else [*self.services]
         self.service = web[0] if len(web) == 1 else ""
@@ -419,10 +420,7 @@ class Search:
         )
 
     def _of_line(self, line: str, evidence: str) -> Start:
-        """The start by a line as a shell reads it, with a PORT to listen on.
-
-        Raises UsageError where the image does not have what it starts.
-        """
+        """The start by a line as a shell reads it, with a PORT to listen on."""
         words, plain = _words(line, evidence), _without_runners(line)
         named = _NAMED_PORT.search(plain)
         found = int(named[1]) if named else self._bound(plain)
@@ -460,6 +458,9 @@ class Search:
             'set `command = ["python", "-m", "…"]` or `app = "module:attribute"` in '
             "[tool.uvflow.docker], or add a script to [project.scripts]"
         )
+        modules = [module for module in self.sources.modules if module.is_served]
+        calls = [f"{name.partition('.')[0]}()" for name in self.classes]
+        found = [f"{m.path} has {call}" for m in modules for call in calls if call[:-1] in m.text]
         if self.members:
             cause = "this is the root of a workspace, and has nothing of its own"
             hint = f"run `uvflow docker` in {' or '.join(self.members)}"
@@ -473,13 +474,13 @@ class Search:
             names = " and ".join(f"{each}()" for each in sorted(factories))
             cause = f"{names} cannot be called without arguments"
             hint = "assign what it returns to `app` in a module, such as main.py or wsgi.py"
+        elif found:
+            cause = f"{', '.join(found)}, but no name for it can be read there"
         return UsageError("found nothing for the container to start", cause=cause, hint=hint)
 
 
 def _services(text: str) -> dict[str, Mapping[str, Any]]:
     """Those of a compose file that are built here, and started without a profile."""
-    if not text:
-        return {}
     import yaml  # 15 ms, for a project with a compose file only
 
     try:
