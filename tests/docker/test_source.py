@@ -368,6 +368,8 @@ SERVER = {
         ({"main.py": MADE.format("a") + "b = FastAPI()\n"}, "main:a, main:b"),
         ({"main.py": MADE.format("app") + "admin = FastAPI()\n"}, "main:app"),
         ({"web.py": APP, "admin.py": MADE.format("admin")}, "web:app"),
+        ({"web.py": FACTORY, "wsgi.py": f"{MAKING}app = create_app()\n",
+          "shop/tasks.py": f"{MAKING}app = create_app()\n"}, "wsgi:app"),
         ({"a/web.py": APP, "b/admin.py": MADE.format("admin")}, "a.web:app, b.admin:admin"),
         ({"web.py": APP, "mock_bank.py": APP, "playground/x.py": APP, "db/env.py": APP}, "web:app"),
         (

@@ -135,12 +135,12 @@ class Application:
 
     @property
     def standing(self) -> int:
-        """0 where it is installed, 1 in a usual place, 2 where it is stray."""
+        """0 for the name that comes first, 1 in a package or with a usual name, 2 for others."""
         module = self.module
-        if module.is_installed or module.stem == "streamlit_app":
+        if module.stem == "streamlit_app":
             return 0
-        # A script is of no package.
-        return 1 if "." in module.name or module.stem in _USUAL_NAMES or not self.interface else 2
+        is_in_place = module.is_installed or "." in module.name or module.stem in _USUAL_NAMES
+        return 1 if is_in_place or not self.interface else 2  # a script is of no package
 
 
 class Sources:
