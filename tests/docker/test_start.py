@@ -234,6 +234,10 @@ def test_the_port_that_a_line_names_is_the_port(tree: Tree, line: str) -> None:
     assert (found.port, found.environment) == (5000, (("PORT", "5000"),))
 
 
+def test_an_argument_after_a_variable_is_no_port(tree: Tree) -> None:
+    assert start(tree({"Procfile": "web: ./run.sh $PORT 4\n"})).port == 8000
+
+
 def test_what_is_outside_of_the_project_is_no_configuration(tree: Tree) -> None:
     root = tree({"x.py": 'bind = ":5000"\n', "shop/Procfile": "web: gunicorn -c ../x.py a:b\n"})
     assert start(root / "shop").port == 8000
@@ -411,6 +415,7 @@ def test_a_compose_file_that_tells_nothing_is_passed_over(tree: Tree, text: str)
     [
         ("python bot.py", "", None),
         ("celery -A shop worker", "", None),
+        ("sh start.sh", "", None),
         ("uvicorn main:app --port 9000", "    ports: ['80:5000']\n", 9000),
         ("uvicorn main:app", "", 8000),
     ],

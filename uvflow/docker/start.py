@@ -148,9 +148,9 @@ _ELSEWHERE = {
     "pipenv", "poetry", "rye", "uv", "uvx", "uwsgi",
 }  # fmt: skip
 _DEVELOPMENT = re.compile(r"\b(?:runserver|flask (?:.* )?run|fastapi dev)\b|--(?:reload|debug)\b")
-_NO_SERVICE = {"bash", "cat", "ipython", "pytest", "sh", "sleep", "tail", "true", "zsh"}
+_NO_SERVICE = {"cat", "ipython", "pytest", "sleep", "tail", "true"}
 _NAMED_PORT = re.compile(
-    r"(?:--port|-p|\bPORT|(?:--bind|--listen|-b)[ =]?\S*?:)[ =]?(?:\$\{\w+:[-=])?(\d+)\b"
+    r"(?:--port|-p|\bPORT(?==)|(?:--bind|--listen|-b)[ =]?\S*?:)[ =]?(?:\$\{\w+:[-=])?(\d+)\b"
 )
 _PROCESS = re.compile(r"^([\w-]+):[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)  # of a Procfile
 
@@ -255,7 +255,8 @@ class Search:
         line = line.replace("$$", "$").strip()
         is_moved = not service.keys().isdisjoint({"entrypoint", "working_dir"})
         *_, program = self._programs(("sh", "-c", line))
-        is_other = program in _NO_SERVICE or line.startswith("/") or _DEVELOPMENT.search(line)
+        is_idle = program in _NO_SERVICE or line in {"bash", "sh"}
+        is_other = is_idle or line.startswith("/") or _DEVELOPMENT.search(line)
         return "" if is_moved or is_other else line
 
     def _bound(self, line: str) -> int | None:
