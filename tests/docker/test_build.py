@@ -128,6 +128,7 @@ case "$*" in
   *--entrypoint*) [ -z "$LOADS" ] || { echo Traceback >&2; echo "$LOADS" >&2; exit 1; };;
   *--detach*) [ -z "$STARTS" ] || { echo "$STARTS" >&2; exit 125; };;
   *State.ExitCode*) echo "${CODE:-0}";;
+  *Health.Log*) echo "$ANSWER";;
   inspect*) echo "${STATE:-running healthy}";;
   logs*) echo "${LOG:-no such table}" >&2;;
 esac
@@ -170,7 +171,11 @@ def test_a_service_that_loads_answers_and_stops(docker: Docker, tmp_path: Path) 
     [
         ({"LOADS": "No module named 'x'"}, "image-loads", "main:app cannot be loaded: No module"),
         ({"STATE": "exited"}, "image-runs", "it is exited: no such table"),
-        ({"STATE": "running unhealthy"}, "image-runs", "it is running unhealthy: no such table"),
+        (
+            {"STATE": "running unhealthy", "ANSWER": "status 400"},
+            "image-runs",
+            "it is running, and its health check fails: status 400",
+        ),
         ({"STARTS": "no such image", "STATE": " "}, "image-runs", "it is not started: no such im"),
         ({"CODE": "137"}, "image-stops", "it does not stop within 2 seconds, and is killed"),
     ],
@@ -200,6 +205,7 @@ def test_a_program_is_loaded_and_not_run(docker: Docker, tmp_path: Path) -> None
     [
         ("gunicorn -c python:shop.conf shop.web:make(1)", ["shop.web:make"]),
         ("gunicorn --chdir=src shop:app", []),
+        ("env PYTHONPATH=src gunicorn shop:app", []),
         ("celery --app=shop.tasks:queue worker", []),
     ],
 )

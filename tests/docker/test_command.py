@@ -55,6 +55,17 @@ def test_print_writes_to_stdout_alone(tree: Tree, uvflow: Command) -> None:
     assert (root / "Dockerfile").read_text() == said.out
 
 
+def test_what_is_printed_is_what_is_written_with_its_placeholders(
+    tree: Tree, uvflow: Command
+) -> None:
+    setting = '[tool.uvflow.docker]\ncommand = ["serve"]\nenvironment = { A_TOKEN = "none" }\n'
+    root = tree({**PROJECT, "pyproject.toml": manifest(rest=setting)})
+    printed = uvflow("docker", "--print", "--uv=0.13.9", cwd=root).out
+    assert "A_TOKEN=none" in printed
+    uvflow("docker", "--uv=0.13.9", cwd=root)
+    assert (root / "Dockerfile").read_text() == printed
+
+
 def test_a_dry_run_shows_the_difference_and_writes_nothing(tree: Tree, uvflow: Command) -> None:
     root = tree(PROJECT)
     said = uvflow("docker", "--dry-run", cwd=root)

@@ -271,8 +271,17 @@ def test_a_probe_takes_an_answer_that_is_no_failure(status: int, is_healthy: obj
         text = stage(render_dockerfile(facts(start=start)), "prod")
         [words] = re.findall(r"^    CMD (.*)$", text, re.MULTILINE)
         _, *arguments = json.loads(words)
-        done = subprocess.run([sys.executable, *arguments], check=False)
+        done = subprocess.run(
+            [sys.executable, *arguments], check=False, capture_output=True, text=True
+        )
     assert (done.returncode == 0) is is_healthy
+    assert done.stderr == ("" if is_healthy else f"status {status}\n")
+
+
+def test_a_probe_asks_for_a_host_that_is_allowed() -> None:
+    start = replace(facts().start, health="/up", host="shop.example")
+    text = stage(render_dockerfile(facts(start=start)), "prod")
+    assert "c.request('GET', '/up', headers={'Host': 'shop.example'}); " in text
 
 
 @pytest.mark.parametrize("health", ["/200", None])

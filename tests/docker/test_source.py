@@ -13,6 +13,7 @@ from uvflow.docker.source import (
     Sources,
     Static,
     health_path,
+    import_names,
 )
 
 MANAGE = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "{}")\n'
@@ -136,6 +137,10 @@ def test_what_a_container_cannot_keep_is_remarked(tree: Tree) -> None:
 APP = "from fastapi import FastAPI\n\napp = FastAPI()\n"
 
 
+def wheel(table: dict[str, object]) -> dict[str, object]:
+    return {"hatch": {"build": {"targets": {"wheel": table}}}}
+
+
 def found(root: Path) -> str | None:
     """The one application; several, with a comma between."""
     classes = {"FastAPI": "asgi", "Dash.server": "wsgi"}
@@ -203,7 +208,7 @@ def test_the_factory_may_be_somewhere_else(tree: Tree) -> None:
 
 def test_other_packages_are_looked_at_where_they_are_installed(tree: Tree) -> None:
     root = tree({"libs/web/src/web/__init__.py": APP, "libs/web/main.py": APP, "apps/x/x.py": APP})
-    sources = Sources(root, {root / "libs" / "web": "web", root / "apps" / "x": ""})
+    sources = Sources(root, {root / "libs" / "web": {"src": ""}, root / "apps" / "x": {}})
     [application] = Applications(sources, {"FastAPI": "asgi"}).likeliest()
     assert named(application) == "web:app"
     assert application.module.is_installed
@@ -277,6 +282,9 @@ def test_the_pages_of_a_script_are_none_themselves(
 
 
 MADE = "from fastapi import FastAPI\n{} = FastAPI()\n"
+FACTORY = "from fastapi import FastAPI\ndef create_app():\n    return FastAPI()\n"
+MAKING = "from web import create_app\n"
+FOUND = "web:create_app()"
 SERVER = {
     "web.py": "class Server:\n    def __init__(self):\n        self.app = FastAPI()\n"
     "    def wire(self):\n        return self\n"
@@ -327,8 +335,42 @@ SERVER = {
         ),
         ({"shop/__init__.py": "", "shop/web.py": APP, "thing.py": APP}, "shop.web:app"),
         ({"main.py": APP, "shop/main.py": APP}, "main:app, shop.main:app"),
+        ({"v1/x.py": APP, "v2/x.py": APP, "shop/main.py": APP}, "shop.main:app"),
+        ({"main.py": "app = setup(FastAPI())\n"}, "main:app"),
+        ({"web.py": APP, "x.py": "from web import app\ndef x():\n    return app\n"}, "web:app"),
+        ({"web.py": FACTORY, "seed.py": f"{MAKING}def seed():\n    app = create_app()\n"}, FOUND),
+        ({"web.py": FACTORY, "dev.py": f"{MAKING}def dev():\n    return create_app()\n"}, FOUND),
+        (
+            {
+                "web.py": FACTORY,
+                "x.py": f"{MAKING}def main():\n    a = create_app()\n    a.run()\n    return a\n",
+            },
+            FOUND,
+        ),
+        ({"web.py": FACTORY, "run.py": f"{MAKING}app = create_app()\n"}, "run:app"),
+        (
+            {"web.py": FACTORY, "a.py": f"{MAKING}x = create_app()\n", "b.py": f"{MAKING}y = x\n"},
+            "a:x, web:create_app()",
+        ),
+        (
+            {
+                "web.py": "def create_app(x):\n    return FastAPI()\n",
+                "x.py": f"{MAKING}def serve():\n    class Server:\n        def load(self):\n"
+                "            return create_app(1)\n    Server().run()\n",
+            },
+            None,
+        ),
+        ({"a.py": FACTORY.replace("create_app", "a"), "web.py": FACTORY}, FOUND),
+        (
+            {name: FACTORY.replace("create_app", "make") for name in ("a.py", "b.py")},
+            "a:make(), b:make()",
+        ),
         ({"main.py": MADE.format("a") + "b = FastAPI()\n"}, "main:a, main:b"),
         ({"main.py": MADE.format("app") + "admin = FastAPI()\n"}, "main:app"),
+        ({"web.py": APP, "admin.py": MADE.format("admin")}, "web:app"),
+        ({"web.py": FACTORY, "wsgi.py": f"{MAKING}app = create_app()\n",
+          "shop/tasks.py": f"{MAKING}app = create_app()\n"}, "wsgi:app"),
+        ({"a/web.py": APP, "b/admin.py": MADE.format("admin")}, "a.web:app, b.admin:admin"),
         ({"web.py": APP, "mock_bank.py": APP, "playground/x.py": APP, "db/env.py": APP}, "web:app"),
         (
             {
@@ -381,6 +423,38 @@ def test_a_module_is_named_as_its_imports_resolve(
     module = Sources(tree(files)).by_name.get(name)
     assert module is not None
     assert (module.path, module.base) == (path, base)
+
+
+@pytest.mark.parametrize(
+    ("tool", "path", "name"),
+    [
+        ({}, "src/shop/main.py", "shop.main"),
+        ({}, "shop/main.py", "shop.main"),
+        ({}, "other/main.py", None),
+        ({"uv": {"build-backend": {"module-name": "a.b"}}}, "src/a/b/main.py", "a.b.main"),
+        ({"uv": {"build-backend": {"module-root": "code"}}}, "code/shop/main.py", "shop.main"),
+        (
+            {"uv": {"build-backend": {"module-root": "", "module-name": ["x", "y"]}}},
+            "y/main.py",
+            "y.main",
+        ),
+        (wheel({"packages": ["src/py/app"]}), "src/py/app/main.py", "app.main"),
+        (wheel({"sources": {"backend": "shop_api"}}), "backend/main.py", "shop_api.main"),
+        (wheel({"sources": ["src"]}), "src/shop/main.py", "shop.main"),
+        ({"setuptools": {"package-dir": {"a.b": "web"}}}, "web/x/main.py", "a.b.x.main"),
+        ({"setuptools": {"package-dir": {"": "lib"}}}, "lib/shop/main.py", "shop.main"),
+        ({"setuptools": {"packages": {"find": {"where": ["py"]}}}}, "py/z/main.py", "z.main"),
+        ({"uv": {"build-backend": 1}, "setuptools": []}, "src/shop/main.py", "shop.main"),
+    ],
+)
+def test_a_module_of_a_package_is_named_as_the_build_backend_installs_it(
+    tree: Tree, tool: dict[str, object], path: str, name: str | None
+) -> None:
+    root = tree({path: APP})
+    sources = Sources(root, {root: import_names("shop", {"tool": tool})})
+    [module] = sources.modules
+    assert module.is_installed == (name is not None)
+    assert module.name == (name or "other.main")
 
 
 ROUTER = (

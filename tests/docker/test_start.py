@@ -187,9 +187,11 @@ def test_a_procfile_that_no_shell_reads_is_refused(tree: Tree, command: str) -> 
         ("gunicorn -k gevent \"a:f('x')\"", ("gunicorn", "-k", "gevent", "a:f('x')")),
         ("./up && serve a", ("sh", "-c", "./up && exec serve a")),
         ("cd web; serve a 2>&1", ("sh", "-c", "cd web; exec serve a 2>&1")),
-        ("a || b", ("sh", "-c", "a || b")),
+        ("a | b", ("sh", "-c", "trap 'trap : TERM; kill 0; wait' TERM; { a | b\n} & wait $!")),
         ("a && b 'x && y'", ("sh", "-c", "a && exec b 'x && y'")),
-        ("if a; then b; fi", ("sh", "-c", "if a; then b; fi")),
+        ("exec serve a", ("serve", "a")),
+        ("exec serve $PORT", ("sh", "-c", "exec serve $PORT")),
+        ("a; exec serve", ("sh", "-c", "a; exec serve")),
         ("serve -w $(nproc)", ("sh", "-c", "exec serve -w $(nproc)")),
         ("A=1 serve a", ("env", "A=1", "serve", "a")),
         ("A=1 serve $PORT", ("sh", "-c", "exec env A=1 serve $PORT")),
@@ -197,6 +199,14 @@ def test_a_procfile_that_no_shell_reads_is_refused(tree: Tree, command: str) -> 
         ("uv run -m serve", ("python", "-m", "serve")),
         ("poetry run serve.py", ("python", "serve.py")),
         ("uv run up && uv run --extra web serve", ("sh", "-c", "up && exec serve")),
+        ("uv run -q --no-sync -- serve a", ("serve", "a")),
+        ("uv run -p 3.12 --project . --no-project serve a", ("serve", "a")),
+        ("uv run --refresh-package x --index-url=u --index-url u serve a", ("serve", "a")),
+        ("uv run --module serve a", ("python", "-m", "serve", "a")),
+        ("exec uv run serve a", ("serve", "a")),
+        ("A='1 2' uv run serve a", ("env", "A=1 2", "serve", "a")),
+        ("python -m uv run serve a", ("serve", "a")),
+        ("up && uv run --directory web serve", ("sh", "-c", "up && cd web && exec serve")),
     ],
 )
 def test_a_line_of_a_procfile_keeps_its_words(
@@ -205,9 +215,65 @@ def test_a_line_of_a_procfile_keeps_its_words(
     assert start(tree({"Procfile": f"web: {line}\n"})).command == words
 
 
-def test_the_port_that_a_line_names_is_the_port(tree: Tree) -> None:
-    for line in ("serve --port 5000", "serve -p 5000", "gunicorn -b 0.0.0.0:5000 a:b"):
-        assert start(tree({"Procfile": f"web: {line}\n"})).port == 5000
+@pytest.mark.parametrize(
+    "line",
+    [
+        "serve --port 5000",
+        "serve -p 5000",
+        "gunicorn -b 0.0.0.0:5000 a:b",
+        "gunicorn -b :${PORT:-5000} a:b",
+        "PORT=5000 gunicorn a:b",
+        "uv run -p 3.12 serve -p 5000",
+        "gunicorn -c deploy/config.py a:b",
+        "gunicorn a:b",
+    ],
+)
+def test_the_port_that_a_line_names_is_the_port(tree: Tree, line: str) -> None:
+    files = dict.fromkeys(("deploy/config.py", "gunicorn.conf.py"), 'bind = ":5000"\n')
+    found = start(tree({"Procfile": f"web: {line}\n", **files}))
+    assert (found.port, found.environment) == (5000, (("PORT", "5000"),))
+
+
+def test_an_argument_after_a_variable_is_no_port(tree: Tree) -> None:
+    assert start(tree({"Procfile": "web: ./run.sh $PORT 4\n"})).port == 8000
+
+
+def test_what_is_outside_of_the_project_is_no_configuration(tree: Tree) -> None:
+    root = tree({"x.py": 'bind = ":5000"\n', "shop/Procfile": "web: gunicorn -c ../x.py a:b\n"})
+    assert start(root / "shop").port == 8000
+
+
+@pytest.mark.parametrize(
+    ("line", "program"),
+    [
+        ("uvx gunicorn a:b", "uvx"),
+        ("poetry -C backend run gunicorn a:b", "poetry"),
+        ("pdm run -p backend gunicorn a:b", "pdm"),
+        ("hatch run prod:serve", "hatch"),
+        ("chamber exec prod -- gunicorn a:b", "chamber"),
+        ("newrelic-admin run-program gunicorn a:b", "newrelic-admin"),
+    ],
+)
+def test_a_program_that_the_image_lacks_is_refused(tree: Tree, line: str, program: str) -> None:
+    root = tree({"Procfile": f"web: {line}\n"})
+    with pytest.raises(UsageError) as caught:
+        start(root)
+    assert caught.value.message == (
+        f"`web` of the Procfile starts {program}, which the image does not have"
+    )
+    assert caught.value.hint == "set `command` in [tool.uvflow.docker] to what that starts"
+
+
+def test_a_program_that_is_locked_is_none_that_the_image_lacks(tree: Tree) -> None:
+    root = tree({"Procfile": "web: newrelic-admin run-program gunicorn a:b\n"})
+    assert start(root, "newrelic").command[0] == "newrelic-admin"
+
+
+def test_what_a_runner_adds_is_remarked(tree: Tree) -> None:
+    root = tree({"Procfile": "web: uv run --with gevent --env-file=.env serve\n"})
+    assert start(root).remarks == (
+        "--with gevent and --env-file=.env of `web` of the Procfile is left out",
+    )
 
 
 def test_a_huge_procfile_is_not_read(tree: Tree) -> None:
@@ -235,10 +301,20 @@ def test_nothing_at_all_is_told_with_three_ways_out(tree: Tree) -> None:
     )
 
 
-@pytest.mark.parametrize("line", ["apps = {1: FastAPI()}", "def make(x):\n    return FastAPI()"])
-def test_an_application_without_a_name_is_a_cause(tree: Tree, line: str) -> None:
+def test_a_factory_that_needs_arguments_is_a_cause(tree: Tree) -> None:
+    text = "def create_app(x):\n    return FastAPI()\n"
     with pytest.raises(UsageError) as caught:
-        start(tree({"main.py": f"from fastapi import FastAPI\n{line}\n"}), "fastapi", "uvicorn")
+        start(tree({"shop/main.py": text}), "fastapi", "uvicorn")
+    assert caught.value.cause == "shop.main.create_app() cannot be called without arguments"
+    assert caught.value.hint == (
+        "assign what it returns to `app` in a module, such as main.py or wsgi.py"
+    )
+
+
+def test_an_application_without_a_name_is_a_cause(tree: Tree) -> None:
+    text = "from fastapi import FastAPI\napps = {1: FastAPI()}\n"
+    with pytest.raises(UsageError) as caught:
+        start(tree({"main.py": text}), "fastapi", "uvicorn")
     assert caught.value.cause == "main.py has FastAPI(), but no name for it can be read there"
 
 
@@ -320,6 +396,10 @@ def test_the_command_of_the_service_that_is_built_here_is_evidence(tree: Tree, b
         COMPOSE.format("../other", "serve"),
         COMPOSE.format(".", "serve") + "    working_dir: /x\n",
         COMPOSE.format(".", "serve") + "  worker:\n    build: .\n    command: work\n",
+        COMPOSE.format(".", "sleep infinity"),
+        COMPOSE.format(".", "[tail, -f, /dev/null]"),
+        COMPOSE.format(".", "bash"),
+        COMPOSE.format(".", "pytest -q"),
         "services: [\n",
         "services:\n  web:\n",
         "",
@@ -335,6 +415,7 @@ def test_a_compose_file_that_tells_nothing_is_passed_over(tree: Tree, text: str)
     [
         ("python bot.py", "", None),
         ("celery -A shop worker", "", None),
+        ("sh start.sh", "", None),
         ("uvicorn main:app --port 9000", "    ports: ['80:5000']\n", 9000),
         ("uvicorn main:app", "", 8000),
     ],
@@ -344,6 +425,118 @@ def test_the_port_of_a_command_is_one_that_the_compose_file_has(
 ) -> None:
     root = tree({**FASTAPI, "compose.yaml": COMPOSE.format(".", command) + more})
     assert start(root, "fastapi", "uvicorn").port == port
+
+
+OTHERS = """\
+    ports: ["80:5000"]
+  worker:
+    build: .
+    command: [celery, -A, shop, worker]
+  shell:
+    build: .
+    command: bash
+  tools:
+    build: .
+    command: migrate
+    profiles: [tools]
+"""
+
+
+def test_the_service_with_a_port_is_the_web_process_of_several(tree: Tree) -> None:
+    text = COMPOSE.format(".", "uvicorn main:app --port ${PORT:-5000}") + OTHERS
+    found = search(tree({**FASTAPI, "compose.yaml": text}), "fastapi", "uvicorn")
+    assert found.start().evidence == "`command` of the compose file"
+    assert found.start().port == 5000
+    assert found.processes() == (("worker", ("celery", "-A", "shop", "worker")),)
+    assert list(found.remarks()) == []
+
+
+def test_several_services_of_which_none_stands_out_are_remarked(tree: Tree) -> None:
+    text = COMPOSE.format(".", "serve") + "  worker:\n    build: .\n    command: work\n"
+    found = search(tree({**FASTAPI, "compose.yaml": text}), "fastapi", "uvicorn")
+    assert list(found.remarks()) == [
+        "the compose file builds web and worker here: none stands out as the service"
+    ]
+    assert found.processes() == ()
+
+
+def test_the_port_that_gunicorn_is_configured_with_is_the_port(tree: Tree) -> None:
+    files = {"gunicorn.conf.py": 'bind = "0.0.0.0:7000"\n', **FLASK}
+    found = start(tree(files), "flask", "gunicorn")
+    assert (found.port, found.command[1]) == (7000, "--bind=0.0.0.0:7000")
+
+
+@pytest.mark.parametrize(
+    ("installed", "worker"),
+    [
+        (("eventlet", "gevent"), "--worker-class=eventlet"),
+        (("gevent",), "--worker-class=gevent"),
+        (
+            ("gevent", "gevent-websocket"),
+            "--worker-class=geventwebsocket.gunicorn.workers.GeventWebSocketWorker",
+        ),
+        ((), "--threads=100"),
+    ],
+)
+def test_flask_socketio_has_one_worker_that_serves_websockets(
+    tree: Tree, installed: tuple[str, ...], worker: str
+) -> None:
+    found = start(tree(FLASK), "flask", "gunicorn", "flask-socketio", *installed)
+    assert found.command[-3:] == ("--workers=1", worker, "shop.web:create_app()")
+
+
+def test_streamlit_listens_where_its_configuration_says(tree: Tree) -> None:
+    config = '[server]\nport = 8080\nbaseUrlPath = "/ui/"\n'
+    root = tree({"page.py": "import streamlit\n", ".streamlit/config.toml": config})
+    found = start(root, "streamlit")
+    assert (found.port, found.health) == (8080, "/ui/_stcore/health")
+    assert found.command[3] == "--server.port=8080"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "host"),
+    [
+        ("[]", ""),
+        ("['*']", ""),
+        ("['shop.example', '127.0.0.1']", ""),
+        ("('.shop.example', other())", "shop.example"),
+    ],
+)
+def test_the_health_check_asks_as_a_host_that_django_allows(
+    tree: Tree, hosts: str, host: str
+) -> None:
+    found = start(tree(served(f"ALLOWED_HOSTS = {hosts}\n")), "django", "gunicorn")
+    assert (found.health, found.host, found.remarks) == ("/healthz", host, ())
+
+
+def test_hosts_that_are_computed_are_remarked_and_not_asked(tree: Tree) -> None:
+    root = tree(served("ALLOWED_HOSTS = env.list('HOSTS')\n"))
+    found = start(root, "django", "gunicorn")
+    assert (found.health, found.host) == (None, "")
+    [remark] = found.remarks
+    assert remark == (
+        "ALLOWED_HOSTS of site.settings is computed: it may not allow 127.0.0.1, and nothing asks "
+        'for /healthz; `health = "/healthz"` in [tool.uvflow.docker] if it does'
+    )
+    assert start(root, "django", "gunicorn", health="/up").health == "/up"
+
+
+def served(settings: str) -> dict[str, str]:
+    text = DJANGO["site/settings.py"] + 'ROOT_URLCONF = "site.urls"\n' + settings
+    urls = "urlpatterns = [path('healthz', view)]\n"
+    return {**DJANGO, "site/settings.py": text, "site/urls.py": urls}
+
+
+def test_a_program_that_runs_a_server_of_its_own_is_listed(tree: Tree) -> None:
+    files = {
+        "shop/api.py": "def build():\n    return FastAPI()\n",
+        "shop/run.py": "def main():\n    uvicorn.Server(config)\n",
+    }
+    with pytest.raises(UsageError) as caught:
+        start(tree(files), "fastapi", "uvicorn", scripts={"shop": "shop.run:main"})
+    assert caught.value.hint == (
+        'write in [tool.uvflow.docker]: `app = "shop.api:build()"` or `command = ["shop"]`'
+    )
 
 
 def test_the_configuration_of_gunicorn_names_the_application(tree: Tree) -> None:
@@ -411,6 +604,12 @@ def test_two_django_projects_are_a_question(tree: Tree) -> None:
         ("waitress-serve shop:app", False),
         ("python serve.py", False),
         ("migrate && python serve.py", False),
+        ("gunicorn shop:app -w $(nproc)", True),
+        ("python serve.py | tee log", True),
+        ("bin/start.sh", True),
+        ("./wait-for-it.sh db:5432 -- gunicorn shop:app", True),
+        ("sh bin/start 8000", True),
+        ("bin/start", False),
     ],
 )
 def test_what_python_runs_does_not_end_at_sigterm_by_itself(

@@ -52,7 +52,9 @@ def _show(console: Console, outcome: "DockerResult") -> Answer:
         console.warn(finding)
     for line in outcome.messages:
         console.say(line)
-    console.verbatim(*outcome.text)
+    # `--print > Dockerfile` writes what is generated: its placeholders look like secrets.
+    show = console.script if "dockerfile" in outcome.data else console.verbatim
+    show(*outcome.text)
     console.result(*outcome.result)
     if outcome.error:
         console.problem(outcome.error)

@@ -71,20 +71,22 @@ def build_image(
 _HARDENED = ("--pull=never", "--network=none", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL")
 # `module:attribute`, and options that say it is imported from elsewhere
 _OBJECT = re.compile(r"(?<!\S)(?!python:)[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?=\(|\s|$)")
-_MOVES = re.compile(r"(?<!\S)(?:cd\s|--(?:app-dir|chdir|pythonpath)\b)")
+_MOVES = re.compile(r"(?<!\S)(?:cd\s|--(?:app-dir|chdir|pythonpath)\b|PYTHONPATH=)")
 _LOAD = (
     "import sys, importlib.metadata as m, pkgutil; name = sys.argv[1]; "
     "[s.load() for s in m.entry_points(group='console_scripts', name=name)] or "
     "pkgutil.resolve_name(name)"
 )
 _STATE = "--format={{.State.Status}}{{if .State.Health}} {{.State.Health.Status}}{{end}}"
+_ANSWERS = "--format={{range .State.Health.Log}}{{println .Output}}{{end}}"
 _HEALTH = ("--health-interval=1s", "--health-retries=60")
 _LONGEST_START, _LEAST_RUN, _LONGEST_STOP = 60, 3, 2  # seconds
 
 _VARIABLES = "the variables it needs are those of the profile's `env-file`"
 _HINTS = {
     "image-loads": f"import what is there, without a network; {_VARIABLES}",
-    "image-runs": f"start without a network, and write to /tmp alone; {_VARIABLES}",
+    "image-runs": "start without a network, write to /tmp alone, and answer the health check, that "
+    f"of `health` in [tool.uvflow.docker], below 400; {_VARIABLES}",
     "image-stops": "end at the signal that `docker stop` sends: SIGTERM, or the image's STOPSIGNAL",
 }
 
@@ -122,6 +124,9 @@ def _try_service(
         last = _last_line(began if began.code else docker("logs", "--tail=20", container))
         is_well = state in {"running", "running healthy"}
         problem = f"it is {state or 'not started'}: {last}"
+        if is_probed and state.startswith("running") and not is_well:
+            answer = _last_line(docker("inspect", _ANSWERS, container))
+            problem = f"it is running, and its health check fails: {answer}"
         yield _finding("image-runs", f"it is {state}", "" if is_well else problem)
         if is_well:
             docker("stop", "-t", str(_LONGEST_STOP), container)

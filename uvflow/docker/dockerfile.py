@@ -307,11 +307,11 @@ COPY --link . /app
     return static + source
 
 
-# A service that redirects or wants to know who asks is healthy.
+# A service that redirects or wants to know who asks is healthy. The engine keeps what is printed.
 _PROBE = (
     "import http.client as h, sys; c = h.HTTPConnection('127.0.0.1', {port}, timeout=4); "
-    "c.request('GET', {path!r}); s = c.getresponse().status; "
-    "sys.exit(s >= 400 and s not in (401, 403))"
+    "c.request('GET', {path!r}{host}); s = c.getresponse().status; "
+    "sys.exit(s >= 400 and s not in (401, 403) and f'status {{s}}')"
 )
 _CONNECT = "import socket; socket.create_connection(('127.0.0.1', {port}), 4).close()"
 
@@ -325,7 +325,8 @@ def _start(facts: Facts, words: tuple[str, ...]) -> str:
         # Where the service listens on the PORT that it is given, so does the probe.
         is_given = any("$PORT" in word or "${PORT" in word for word in words)
         given = f"__import__('os').environ.get('PORT', {start.port})"
-        code = code.format(port=given if is_given else start.port, path=start.health)
+        host = f", headers={{'Host': {start.host!r}}}" if start.host else ""
+        code = code.format(port=given if is_given else start.port, path=start.health, host=host)
         probe = rf"""# Probed by Python: the image has no curl.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
     CMD {json_array(("python", "-IS", "-c", code))}

@@ -12,7 +12,7 @@ from uvflow.docker import base_image, debian, settings
 from uvflow.docker.base_image import newest_release, specifier
 from uvflow.docker.context import BuildContext
 from uvflow.docker.settings import Settings
-from uvflow.docker.source import Sources
+from uvflow.docker.source import Sources, import_names
 from uvflow.docker.start import Search, Start
 from uvflow.errors import StaleLockfileError, UsageError
 from uvflow.files import text_if_there
@@ -24,7 +24,7 @@ from uvflow.lockfile.selection import (
     packages_to_build,
 )
 from uvflow.paths import MANIFEST
-from uvflow.project.manifest import Project, Table
+from uvflow.project.manifest import Project, Table, manifest_in
 from uvflow.project.profiles import ALL, Profile
 from uvflow.project.python import MOST_REQUESTS, python_requests
 from uvflow.uv import Uv
@@ -189,12 +189,11 @@ class Facts:
 
     def _search(self) -> Search:
         directories = {str(p.directory): p.name for p in self.lock.local_packages}
-        packages = {
-            Path(os.path.normpath(self.project.workspace / directory)): (
-                name.replace("-", "_") if name in self.local_packages else ""
-            )
-            for directory, name in directories.items()
-        }
+        packages = dict[Path, dict[str, str]]()
+        for directory, name in directories.items():
+            path = Path(os.path.normpath(self.project.workspace / directory))
+            is_installed = name in self.local_packages
+            packages[path] = import_names(name, manifest_in(path)) if is_installed else {}
         edges = self.package.table.get("dependencies", ()) if self.package else ()
         return Search(
             project=self.project,
@@ -203,7 +202,7 @@ class Facts:
             installed=self.names,
             direct=frozenset(edge["name"] for edge in edges),
             scripts=self.project.table("project", "scripts") if self.is_installed else {},
-            members=() if self.package else tuple(sorted(directories)),
+            members=tuple(sorted({*directories} - {"."})) if self.directory == "." else (),
         )
 
     def _startable(self, start: Start) -> Start:
@@ -233,6 +232,7 @@ class Facts:
         """What the user should know and what none of the files can say."""
         for name in self.version_variables:
             yield f"a build does not see git's history: give the version by `--build-arg {name}=…`"
+        yield from (*self.start.remarks, *search.remarks())
         if "django" in self.names:
             yield from search.django.remarks()
         if without := sorted(p.name for p in self.everything if "git" in p.source):

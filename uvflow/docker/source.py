@@ -8,11 +8,13 @@ import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from uvflow.docker.context import files_in, source_text
+from uvflow.project.manifest import Table, table_at
 
 SETTINGS_MODULE = "DJANGO_SETTINGS_MODULE"
 # `environ.setdefault(…, NAME)` or `environ[…] = NAME`
@@ -32,10 +34,10 @@ _SKIPPED_DIRECTORIES = _NOT_SERVED | {
     "scripts", "site-packages", "tools", "venv",
 }  # fmt: skip
 
-# The usual names of modules with an application, the likeliest first.
-_USUAL_NAMES = (
-    "streamlit_app", "asgi", "wsgi", "main", "app", "api", "server", "application", "__init__",
-)  # fmt: skip
+# The usual names of modules with an application.
+_USUAL_NAMES = {
+    "__init__", "api", "app", "application", "asgi", "main", "run", "serve", "server", "wsgi",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +67,6 @@ class Module:
     @property
     def stem(self) -> str:
         return PurePosixPath(self.path).stem
-
-    @property
-    def rank(self) -> int:
-        """Its place among the usual names."""
-        return (*_USUAL_NAMES, self.stem).index(self.stem)
 
     @property
     def is_served(self) -> bool:
@@ -133,31 +130,32 @@ class Application:
     is_factory: bool = False
 
     @property
-    def rank(self) -> tuple[int, ...]:
-        """Its class (installed, in a usual place, stray), then how usual it is; 0 comes first."""
-        module, standing = self.module, 2
-        # A script is of no package.
-        if "." in module.name or module.stem in _USUAL_NAMES or not self.interface:
-            standing = 1
-        if module.is_installed or module.stem == _USUAL_NAMES[0]:
-            standing = 0
-        is_usual = self.name.rpartition(":")[2] in _APPLICATIONS
-        return standing, self.is_factory, module.rank, not is_usual
+    def is_usual(self) -> bool:
+        return self.name.rpartition(":")[2] in _APPLICATIONS
+
+    @property
+    def standing(self) -> int:
+        """0 for the name that comes first, 1 in a package or with a usual name, 2 for others."""
+        module = self.module
+        if module.stem == "streamlit_app":
+            return 0
+        is_in_place = module.is_installed or "." in module.name or module.stem in _USUAL_NAMES
+        return 1 if is_in_place or not self.interface else 2  # a script is of no package
 
 
 class Sources:
     """The Python files an image may run: those of `root`, and those of local packages.
 
-    `packages` are the directories of local packages with their import names, which are empty for
-    those that are not installed. `modules` are sorted: near the root, then by usual names.
+    `packages` are the directories of local packages with their `import_names`, which are empty for
+    those that are not installed. `modules` are sorted, those near the root first.
     """
 
-    def __init__(self, root: Path, packages: Mapping[Path, str] | None = None) -> None:
+    def __init__(self, root: Path, packages: Mapping[Path, Table] | None = None) -> None:
         self.root, self.packages = root, packages or {}
-        installed = (directory for directory, name in self.packages.items() if name)
+        installed = (directory for directory, names in self.packages.items() if names)
         bases = dict.fromkeys((root, *installed))
         found = (module for base in bases for module in self._modules_below(base))
-        self.modules = sorted(found, key=lambda m: (m.name.count("."), m.rank, m.path))
+        self.modules = sorted(found, key=lambda m: (m.name.count("."), m.path))
         self.by_name = {module.name: module for module in self.modules[::-1]}
 
     def _modules_below(self, base: Path) -> Iterator[Module]:
@@ -168,17 +166,19 @@ class Sources:
             if not is_skipped and others.isdisjoint(base / each for each in file.parents):
                 files[str(file)] = source_text(base / file)
         base_of, prefix = _import_bases(files), os.path.relpath(base, self.root)
-        package = self.packages.get(base)
+        names = self.packages.get(base, {})
         for path, text in files.items():
-            name = posixpath.relpath(path, base_of(path)).removesuffix(".py")
-            is_installed = bool(package) and path.startswith(("src/", f"{package}/"))
-            if base == self.root or is_installed:
+            above = [each for each in names if path.startswith(f"{each}/")]
+            start = max(above, key=len, default=base_of(path))
+            name = posixpath.join(names.get(start, ""), posixpath.relpath(path, start))
+            if base == self.root or above:
+                name = name.removesuffix(".py").removesuffix("/__init__")
                 yield Module(
                     path=Path(prefix, path).as_posix(),
-                    name=name.removesuffix("/__init__").replace("/", "."),
+                    name=name.replace("/", "."),
                     text=text,
                     base=base_of(path),
-                    is_installed=is_installed,
+                    is_installed=bool(above),
                 )
 
     def origin(self, dotted: str) -> str:
@@ -224,7 +224,31 @@ class Sources:
         return _likeliest(first or scripts)
 
 
+def import_names(distribution: str, manifest: Table) -> dict[str, str]:
+    """Directories with the sources of a local package, and the path by which each is imported.
+
+    Those that build backends have by default, and those that `manifest` has for one of them.
+    """
+    package = distribution.replace("-", "_")
+    names = {"src": "", package: package}
+    backends = ("uv", "build-backend"), ("hatch", "build", "targets", "wheel"), ("setuptools",)
+    with suppress(AttributeError, TypeError, ValueError):  # of another shape than documented
+        uv, hatch, setuptools = (table_at(manifest, "tool", *keys) for keys in backends)
+        modules = uv.get("module-name", package)
+        for module in [modules] if isinstance(modules, str) else modules:
+            path = module.replace(".", "/")
+            names[posixpath.join(uv.get("module-root", "src"), path)] = path
+        names |= {path: posixpath.basename(path) for path in hatch.get("packages", ())}
+        names |= hatch.get("sources", {})
+        for module, path in setuptools.get("package-dir", {}).items():
+            names[path] = module.replace(".", "/")
+        names |= dict.fromkeys(table_at(setuptools, "packages", "find").get("where", ()), "")
+    return {posixpath.normpath(str(path)): str(name) for path, name in names.items()}
+
+
 _MADE = ast.Call | ast.Attribute
+_FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
+_DEFINITION = _FUNCTION | ast.ClassDef
 _DEPTH = 9  # of `Factory().debug(False).build().app`
 
 
@@ -233,10 +257,11 @@ class Applications:
 
     The class `Dash.server` is that attribute of an instance, which is not served itself.
 
-    Instances of subclasses count, functions that return one, and what wraps one. `kinds` has the
-    class of each by its dotted name, also by `MODULE.CLASS.NAME` where a method returns one or an
-    attribute of `self` is one. `parts` are mounted, wrapped or called by another application;
-    `outermost` are the others of `found`.
+    Instances of subclasses count, functions that make and return one, and what wraps one. `kinds`
+    has the class of each by its dotted name, also by `MODULE.CLASS.NAME` where a method returns one
+    or an attribute of `self` is one. `parts` are mounted or wrapped by another application,
+    `factories` are functions that return one, also those that need arguments; `outermost` are those
+    of `found` that are no part.
     """
 
     def __init__(self, sources: Sources, classes: Mapping[str, str]) -> None:
@@ -244,6 +269,7 @@ class Applications:
         self.found: dict[str, Application] = {}
         self.kinds = {name.partition(".")[0]: name.partition(".")[0] for name in classes}
         self.parts: set[str] = set()
+        self.factories: set[str] = set()
         size = 0
         while size < len(self.kinds):  # a module may be read before the one that it imports from
             size = len(self.kinds)
@@ -252,20 +278,29 @@ class Applications:
                 if any(name in module.text for name in known) and _is_importable(module):
                     for node in module.statements:
                         self._read(module, node)
-        self.outermost = self.found.keys() - self.parts
+        # What calls a factory leaves it one.
+        self.outermost = self.found.keys() - (self.parts - self.factories)
 
     def likeliest(self, within: Module | None = None) -> list[Application]:
         """Those that are outermost, or all that are `within`, as far as nothing stands out."""
+        found = [self.found[name] for name in self.outermost]
         if within:
-            return _likeliest([each for each in self.found.values() if each.module == within])
-        return _likeliest([self.found[name] for name in self.outermost])
+            found = [each for each in self.found.values() if each.module == within]
+        objects = [each for each in found if not each.is_factory]
+        usual = [each for each in found if each.is_factory and each.is_usual]
+        modules = [each.module for each in objects]
+        others = [each for each in usual if each.module not in modules]
+        if others and modules and not any(module.stem in _USUAL_NAMES for module in modules):
+            # A script may make one for itself.
+            return sorted([*objects, *others], key=lambda each: each.name)
+        return _likeliest(objects or usual or found)
 
     def _read(self, module: Module, node: ast.stmt) -> None:
-        values = [*_values(node)]
+        values, parts = [*_values(node)], list[ast.AST]()
         own = {f"{module.name}.{name}" for name, _ in values}  # `app = mount(app, …)`
         if isinstance(node, ast.ClassDef):
             self.kinds[f"{module.name}.self"] = f"{module.name}.{node.name}"
-        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        elif not isinstance(node, _FUNCTION):
             values = [(name, value) for name, value in values if isinstance(value, _MADE)]
         for name, value in values:
             kind = self._kind(module, value, is_wrapper=name in _APPLICATIONS)
@@ -273,15 +308,22 @@ class Applications:
                 continue
             self.kinds[f"{module.name}.{name}"] = kind
             if kind in self.interfaces:
-                self.parts |= self.sources.references(module, value) - own
-                if isinstance(node, ast.ClassDef) and name != node.name:
-                    of_class = f"{module.name}.{node.name}"
-                    self.kinds.setdefault(of_class, of_class)
+                self._read_made(module, node, name)
+                parts.append(value)
         for name in _loadable(node, values):
             self._find(module, name, is_factory=isinstance(node, ast.FunctionDef))
-        for call in ast.walk(node):
-            if _called(call) in _MOUNTING:
-                self.parts |= self.sources.references(module, call) - own
+        if isinstance(node, _FUNCTION):
+            parts = [value for value in parts if _called(value)]  # not an object that it returns
+        parts += [call for call in ast.walk(node) if _called(call) in _MOUNTING]
+        for part in parts:
+            self.parts |= self.sources.references(module, part) - own
+
+    def _read_made(self, module: Module, node: ast.stmt, name: str) -> None:
+        match node:
+            case ast.ClassDef(name=of_class) if name != of_class:
+                self.kinds.setdefault(f"{module.name}.{of_class}", f"{module.name}.{of_class}")
+            case ast.FunctionDef(name=function) if name == function:
+                self.factories.add(f"{module.name}.{name}")
 
     def _find(self, module: Module, name: str, *, is_factory: bool) -> None:
         kind = self.kinds.get(f"{module.name}.{name}")
@@ -316,8 +358,9 @@ class Applications:
                 return self.kinds[name]
         is_wrapper = is_wrapper and isinstance(node, ast.Call) and "celery" not in last
         if is_wrapper or last in _WRAPPERS or last.endswith("Middleware"):
-            wrapped = self.sources.references(module, node) & self.kinds.keys()
-            if wrapped:
+            named = self.sources.references(module, node)
+            named |= {name.rpartition(".")[2] for name in named}  # `setup(FastAPI())`
+            if wrapped := named & self.kinds.keys():
                 return last if last in _CONVERTERS else self.kinds[min(wrapped)]
         return None
 
@@ -327,7 +370,10 @@ def _loadable(node: ast.stmt, values: list[tuple[str, ast.expr]]) -> list[str]:
     match node:
         case ast.FunctionDef(name=name, args=a):
             needed = len(a.posonlyargs) + len(a.args) - len(a.defaults)
-            return [name] if needed == 0 and all(a.kw_defaults) else []
+            runs = name not in _APPLICATIONS and not _RUNNING.isdisjoint(
+                map(_called, ast.walk(node))
+            )
+            return [name] if needed == 0 and all(a.kw_defaults) and not runs else []
         case ast.AsyncFunctionDef() | ast.ClassDef():
             return []
     return [name for name, _ in values]
@@ -340,7 +386,9 @@ def _is_importable(module: Module) -> bool:
 
 
 _RUNNING = {"launch", "main", "run", "run_app", "serve"}
-_APPLICATIONS = {"app", "application", "create_app", "make_app"}
+_APPLICATIONS = {
+    "app", "app_factory", "application", "build_app", "create_app", "get_app", "make_app",
+}  # fmt: skip
 _MOUNTING = {"Mount", "mount", "mount_gradio_app"}
 # What makes an application of one with another interface, and what wraps one, besides middleware.
 _CONVERTERS = {
@@ -351,11 +399,15 @@ _WRAPPERS = {*_CONVERTERS, "ProxyFix", "WhiteNoise", "mount_gradio_app"}
 
 
 def _likeliest(applications: list[Application]) -> list[Application]:
-    """Those of the first class by rank; within one directory only the most usual."""
-    best = min((each.rank for each in applications), default=())
-    remaining = [each for each in applications if each.rank[0] == best[0]]
-    if len({posixpath.dirname(each.module.path) for each in remaining}) == 1:
-        remaining = [each for each in remaining if each.rank == best]
+    """Those of the best standing; of these one whose module, or name in a directory, is usual."""
+    best = min((each.standing for each in applications), default=0)
+    remaining = [each for each in applications if each.standing == best]
+    usual = [each for each in remaining if each.module.stem in _USUAL_NAMES]
+    if len({each.module.path for each in usual}) == 1:
+        remaining = usual
+    named = [each for each in remaining if each.is_usual]
+    if len({posixpath.dirname(each.module.path) for each in remaining}) == len(named) == 1:
+        return named
     return sorted(remaining, key=lambda each: each.name)
 
 
@@ -408,7 +460,10 @@ def _values(node: ast.AST, of_class: str = "") -> Iterator[tuple[str, ast.expr]]
             yield from ((name, base) for base in bases)
             yield from (pair for inner in body for pair in _values(inner, f"{name}."))
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-            for inner in ast.walk(node):
+            definitions = (each for each in ast.walk(node) if isinstance(each, _DEFINITION))
+            inside = (each for each in definitions if each is not node)
+            nested = {each for definition in inside for each in ast.walk(definition)}
+            for inner in (each for each in ast.walk(node) if each not in nested):
                 match inner:
                     case ast.Return(value=ast.expr() as value):
                         yield f"{of_class}{name}", value
@@ -596,6 +651,18 @@ class Django:
             manage=path,
             environment=tuple(sorted({**variables, **dict(environment)}.items())),
         )
+
+    def allowed_host(self) -> str | None:
+        """A name that ALLOWED_HOSTS has; empty where 127.0.0.1 will do, None where computed."""
+        value = self.value("ALLOWED_HOSTS")
+        if not isinstance(value, ast.List | ast.Tuple | None):
+            return None
+        elements = value.elts if value else []
+        names = [text for text in map(_text, elements) if text is not None]
+        if elements and not names:
+            return None
+        is_local = not names or {"*", "127.0.0.1"} & {*names}
+        return "" if is_local else names[0].removeprefix(".")
 
     def remarks(self) -> Iterator[str]:
         """What the user should know: files that cannot be written, or are not collected."""
