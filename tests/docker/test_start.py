@@ -509,16 +509,17 @@ def test_the_health_check_asks_as_a_host_that_django_allows(
     assert (found.health, found.host, found.remarks) == ("/healthz", host, ())
 
 
-def test_hosts_that_are_computed_are_remarked_and_not_asked(tree: Tree) -> None:
+def test_where_the_hosts_are_computed_status_400_may_be_about_the_host(tree: Tree) -> None:
     root = tree(served("ALLOWED_HOSTS = env.list('HOSTS')\n"))
     found = start(root, "django", "gunicorn")
-    assert (found.health, found.host) == (None, "")
+    assert (found.health, found.host) == ("/healthz", None)
     [remark] = found.remarks
     assert remark == (
-        "ALLOWED_HOSTS of site.settings is computed: it may not allow 127.0.0.1, and nothing asks "
-        'for /healthz; `health = "/healthz"` in [tool.uvflow.docker] if it does'
+        "ALLOWED_HOSTS of site.settings is computed, and may not allow 127.0.0.1: with status 400"
+        " the image counts as healthy as well"
     )
-    assert start(root, "django", "gunicorn", health="/up").health == "/up"
+    given = start(root, "django", "gunicorn", health="/up")
+    assert (given.health, given.host, given.remarks) == ("/up", None, ())
 
 
 def served(settings: str) -> dict[str, str]:

@@ -311,7 +311,7 @@ COPY --link . /app
 _PROBE = (
     "import http.client as h, sys; c = h.HTTPConnection('127.0.0.1', {port}, timeout=4); "
     "c.request('GET', {path!r}{host}); s = c.getresponse().status; "
-    "sys.exit(s >= 400 and s not in (401, 403) and f'status {{s}}')"
+    "sys.exit(s >= 400 and s not in {accepted} and f'status {{s}}')"
 )
 _CONNECT = "import socket; socket.create_connection(('127.0.0.1', {port}), 4).close()"
 
@@ -326,7 +326,9 @@ def _start(facts: Facts, words: tuple[str, ...]) -> str:
         is_given = any("$PORT" in word or "${PORT" in word for word in words)
         given = f"__import__('os').environ.get('PORT', {start.port})"
         host = f", headers={{'Host': {start.host!r}}}" if start.host else ""
-        code = code.format(port=given if is_given else start.port, path=start.health, host=host)
+        accepted = (400, 401, 403) if start.host is None else (401, 403)
+        values = {"path": start.health, "host": host, "accepted": accepted}
+        code = code.format(port=given if is_given else start.port, **values)
         probe = rf"""# Probed by Python: the image has no curl.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
     CMD {json_array(("python", "-IS", "-c", code))}

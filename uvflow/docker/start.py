@@ -37,8 +37,9 @@ Words = tuple[str, ...]
 class Start:
     """A start command in the exec form, and `development`: the same, reloading where it can.
 
-    `health` is the path of an HTTP probe, which asks for `host` where the service allows only some;
-    with a port and no path the probe is a TCP connect. What `loads_source` may load modules that
+    `health` is the path of an HTTP probe, which asks for `host` where the service allows only some:
+    None where it is not known which, so that status 400 may mean another host. With a port and no
+    path the probe is a TCP connect. What `loads_source` may load modules that
     are not installed, from the directory `base`. What `is_program` takes the arguments of
     `docker run`. `remarks` are what the user should know of it.
     """
@@ -48,7 +49,7 @@ class Start:
     development: Words = ()
     port: int | None = None
     health: str | None = None
-    host: str = ""
+    host: str | None = ""
     probes: bool = True
     loads_source: bool = False
     base: str = "."
@@ -239,10 +240,9 @@ class Search:
         module = self.django.settings_module if "django" in self.installed else None
         host = self.django.allowed_host() if module else ""
         if health and host is None and given is None:
-            why = f"ALLOWED_HOSTS of {module} is computed: it may not allow 127.0.0.1"
-            advice = f'`health = "{health}"` in [tool.uvflow.docker] if it does'
-            health, remarks = None, (*remarks, f"{why}, and nothing asks for {health}; {advice}")
-        return replace(start, health=health, host=host or "", remarks=remarks)
+            why = f"ALLOWED_HOSTS of {module} is computed, and may not allow 127.0.0.1"
+            remarks = (*remarks, f"{why}: with status 400 the image counts as healthy as well")
+        return replace(start, health=health, host=host, remarks=remarks)
 
     def _file(self, name: str) -> str:
         path = self.project.root / name
