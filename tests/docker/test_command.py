@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from locks import local, locked, manifest
 from rig import Command, Tree
 
@@ -44,6 +46,21 @@ def test_a_probe_without_a_path_and_a_server_that_nobody_reaches_are_told(
     assert f": only the container itself reaches 127.0.0.1: {hint}\n" in said.err
     root.joinpath("Procfile").write_text("web: flask run --host=0.0.0.0\n")
     assert ": this starts a development server: gunicorn " in uvflow("docker", cwd=root).err
+
+
+def test_each_command_is_one_line_of_every_file(tree: Tree) -> None:
+    lines = "web: serve\nlog: python w.py | tee log\nseed: a && X=1 b\nloop: while a; do b; done\n"
+    root = tree({**PROJECT, "Procfile": lines + "note: a | b # c\n"})
+    plan = ImagePlan(Project.load(root), DockerOptions(uv="0.13.9", bake=True, compose=True))
+    for file in plan.generated:
+        head, _, body = file.text.partition("\n\n")
+        assert all(line.startswith("#") for line in head.split("\n"))
+        assert len(re.findall("docker run .*wait", head)) == 4
+        assert body.startswith(("# Python", "# For a registry", "services:"))
+    services = yaml.safe_load(plan.generated[2].text.replace("$$", "$"))["services"]
+    words = {f"shop-{name}": list(words) for name, words in plan.facts.processes}
+    assert {name: services[name]["entrypoint"] for name in words} == words
+    assert len(words) == 4
 
 
 def test_print_writes_to_stdout_alone(tree: Tree, uvflow: Command) -> None:

@@ -46,3 +46,9 @@ def test_an_edit_is_seen_and_line_ends_are_none() -> None:
 
 def test_the_header_of_an_earlier_uvflow_is_understood() -> None:
     assert read(TEXT.replace("# Text", "# Facts 0123456789ab, text")) == read(TEXT)
+
+
+def test_a_command_of_several_lines_stays_in_its_line() -> None:
+    text = with_header("FROM x\n", OPTIONS, ("docker run shop sh -c 'a\n\nb'",))
+    assert text.endswith("\n#   docker run shop sh -c 'a\\n\\nb'\n\nFROM x\n")
+    assert read(text) == Header(options=OPTIONS, is_as_made=True)

@@ -187,7 +187,12 @@ def test_a_procfile_that_no_shell_reads_is_refused(tree: Tree, command: str) -> 
         ("gunicorn -k gevent \"a:f('x')\"", ("gunicorn", "-k", "gevent", "a:f('x')")),
         ("./up && serve a", ("sh", "-c", "./up && exec serve a")),
         ("cd web; serve a 2>&1", ("sh", "-c", "cd web; exec serve a 2>&1")),
-        ("a | b", ("sh", "-c", "trap 'trap : TERM; kill 0; wait' TERM; { a | b\n} & wait $!")),
+        ("a | b", ("sh", "-c", "trap 'trap : TERM; kill 0; wait' TERM; { a | b; } & wait $!")),
+        ("a & b &", ("sh", "-c", "trap 'trap : TERM; kill 0; wait' TERM; { a & b & } & wait $!")),
+        (
+            "a | b # c",
+            ("sh", "-c", "trap 'trap : TERM; kill 0; wait' TERM; { a | b # c\n} & wait $!"),
+        ),
         ("a && b 'x && y'", ("sh", "-c", "a && exec b 'x && y'")),
         ("exec serve a", ("serve", "a")),
         ("exec serve $PORT", ("sh", "-c", "exec serve $PORT")),

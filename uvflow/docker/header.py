@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from uvflow.docker.instructions import comment
 from uvflow.docker.lint.model import split
 
 OPTIONS = ("uv", "python", "base")  # those that are kept; a later uvflow may have others
@@ -31,7 +32,7 @@ def with_header(body: str, options: Mapping[str, str], usage: tuple[str, ...]) -
         "# [tool.uvflow.docker] in pyproject.toml is the place for changes.",
         f"# Text {_digest(body)}.",
         "#",
-        *(f"#   {line}" for line in usage),
+        *(f"#   {comment(line)}" for line in usage),
     ]
     return "\n".join(head) + f"\n\n{body}"
 

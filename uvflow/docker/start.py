@@ -566,4 +566,7 @@ def _words(line: str, evidence: str) -> Words:
     if is_program and {match[0] for match in operators} <= {"&&", ";"}:
         last = line[end:].strip().removeprefix("exec ")
         return ("sh", "-c", f"{line[:end]} exec {last}".strip())
-    return ("sh", "-c", f"{_TRAP} {{ {line}\n}} & wait $!")
+    # One line, which a person can copy, unless the last is a comment.
+    is_ended = re.search(r"(?<!\\)[;&]\s*$", line)
+    end_of_list = "\n" if "#" in bare else " " if is_ended else "; "
+    return ("sh", "-c", f"{_TRAP} {{ {line}{end_of_list}}} & wait $!")
