@@ -42,6 +42,7 @@ _PLAIN = {
         loads_source=True,
     ),
     "processes": (),
+    "shadowed": "",
     "user": 10001,
     "environment": (),
 }

@@ -63,6 +63,18 @@ def test_each_command_is_one_line_of_every_file(tree: Tree) -> None:
     assert len(words) == 4
 
 
+@pytest.mark.parametrize("name", ["compose.yml", "docker-compose.yml", "docker-compose.yaml"])
+def test_a_compose_file_of_another_name_is_not_shadowed(tree: Tree, name: str) -> None:
+    root = tree({**PROJECT, name: "services: {}\n"})
+    project, options = Project.load(root), DockerOptions(uv="0.13.9", compose=True)
+    with pytest.raises(DriftError) as caught:
+        ImagePlan(project, options)
+    assert caught.value.message == f"Compose would read compose.yaml instead of {name}"
+    assert caught.value.cause == f"{name} was not made by uvflow"
+    assert caught.value.hint == f"rename or delete {name}, or leave out `--compose`"
+    assert len(ImagePlan(project, DockerOptions()).generated) == 1
+
+
 def test_print_writes_to_stdout_alone(tree: Tree, uvflow: Command) -> None:
     root = tree(PROJECT)
     said = uvflow("docker", "--print", "--uv=0.13.9", cwd=root)

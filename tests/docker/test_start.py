@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rig import Tree
 
+from uvflow.docker.header import with_header
 from uvflow.docker.settings import Settings
 from uvflow.docker.source import Sources
 from uvflow.docker.start import Search, Start
@@ -413,6 +414,13 @@ def test_the_command_of_the_service_that_is_built_here_is_evidence(tree: Tree, b
 def test_a_compose_file_that_tells_nothing_is_passed_over(tree: Tree, text: str) -> None:
     root = tree({**FASTAPI, "compose.yaml": text})
     assert start(root, "fastapi", "uvicorn").command[-1] == "main:app"
+
+
+def test_a_compose_file_of_uvflow_is_no_evidence(tree: Tree) -> None:
+    made = with_header(COMPOSE.format(".", "mine"), {}, ())
+    files = {"compose.yaml": made, "docker-compose.yml": COMPOSE.format(".", "first")}
+    root = tree({**files, "docker-compose.yaml": COMPOSE.format(".", "second")})
+    assert start(root).command == ("first",)
 
 
 @pytest.mark.parametrize(

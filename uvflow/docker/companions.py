@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from uvflow.docker.facts import Facts
+from uvflow.errors import DriftError
 from uvflow.paths import LOCKFILE
 from uvflow.project.manifest import Table
 from uvflow.project.profiles import Profile
@@ -63,7 +64,16 @@ def _hcl(value: Any) -> str:
 
 
 def compose_file(facts: Facts) -> str:
-    """compose.yaml without its header."""
+    """compose.yaml without its header.
+
+    Raises DriftError where Compose would read it instead of the user's file of another name.
+    """
+    if facts.shadowed:
+        raise DriftError(
+            f"Compose would read compose.yaml instead of {facts.shadowed}",
+            cause=f"{facts.shadowed} was not made by uvflow",
+            hint=f"rename or delete {facts.shadowed}, or leave out `--compose`",
+        )
     name = facts.name
     services = {
         name if selection.name == "prod" else f"{name}-{selection.name}": _service(facts, selection)

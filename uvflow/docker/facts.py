@@ -69,7 +69,8 @@ class Facts:
     dependencies, `no_install_option` skips `local_packages`, which are built and installed.
     `mounts` are the files that a check of the lockfile reads, unless `lock_check_needs_sources`.
     `names` are the distributions of production, `built` those of any profile that have no wheel,
-    `secrets` the variables of credentials. Nothing of the project is imported or executed.
+    `secrets` the variables of credentials, `shadowed` is the compose file that a new compose.yaml
+    would replace. Nothing of the project is imported or executed.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class Facts:
         self.user = settings.user or (_NONROOT if settings.base == "distroless" else _USER)
         self._check()
         search = self._search()
-        self.processes = search.processes()
+        self.processes, self.shadowed = search.processes(), search.shadowed
         self.start = self._startable(search.start())
         is_collected = self.names >= {"django", "whitenoise"}
         self.static = search.django.static(settings.build_environment) if is_collected else None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from uvflow.docker import header
 from uvflow.docker.context import source_text
 from uvflow.docker.lint import shell
 from uvflow.docker.settings import Settings
@@ -122,7 +123,8 @@ _APP_VARIABLE = re.compile(
 _WSGI_APP = re.compile(r"^wsgi_app *= *[\"']([\w.]+:\w+(?:\(\))?)[\"']", re.MULTILINE)
 _BIND = re.compile(r"^bind *= *[\"'][^\"'\n]*:(\d+)[\"']", re.MULTILINE)
 _MOST = 1 << 16  # bytes of a Procfile, or of a file that may name the application
-_COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+# In the order in which Compose looks for them; it reads the first alone.
+_COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 
 # Options of `uv run` that have a value, by how they end; no other does but a few of one letter.
 _WITH_VALUE = (
@@ -164,6 +166,7 @@ class Search:
     `scripts` is `[project.scripts]` of a project that is installed, `members` are the directories
     of the others in a workspace whose root this is. Of the `services` that a compose file builds
     here, `service` is the web process: the only one, or the only one that publishes a port.
+    `shadowed` is the compose file that Compose would not read beside a new compose.yaml.
     """
 
     project: Project
@@ -179,7 +182,9 @@ class Search:
         self.classes = dict(row for name, row in _FRAMEWORKS.items() if name in self.installed)
         self.web = Applications(self.sources, self.classes)
         self.django = Django(self.sources, dict(self.settings.environment).get(SETTINGS_MODULE))
-        compose = next(filter(None, map(self._file, _COMPOSE)), "")
+        files = {name: text for name in _COMPOSE if (text := self._file(name))}
+        self.shadowed = "" if "compose.yaml" in files else next(iter(files), "")
+        compose = next((text for text in files.values() if header.read(text) is None), "")
         self.services = _services(compose) if compose else {}
         published = [name for name, each in self.services.items() if each.get("ports")]
         web = published if len(self.services) > 1 else [*self.services]
