@@ -258,6 +258,7 @@ def test_what_is_outside_of_the_project_is_no_configuration(tree: Tree) -> None:
         ("hatch run prod:serve", "hatch"),
         ("chamber exec prod -- gunicorn a:b", "chamber"),
         ("newrelic-admin run-program gunicorn a:b", "newrelic-admin"),
+        ("make serve", "make"),
     ],
 )
 def test_a_program_that_the_image_lacks_is_refused(tree: Tree, line: str, program: str) -> None:
@@ -273,6 +274,11 @@ def test_a_program_that_the_image_lacks_is_refused(tree: Tree, line: str, progra
 def test_a_program_that_is_locked_is_none_that_the_image_lacks(tree: Tree) -> None:
     root = tree({"Procfile": "web: newrelic-admin run-program gunicorn a:b\n"})
     assert start(root, "newrelic").command[0] == "newrelic-admin"
+
+
+def test_a_program_of_a_named_package_is_none_that_the_image_lacks(tree: Tree) -> None:
+    found = start(tree({"Procfile": "web: make serve\n"}), runtime_packages=("make",))
+    assert found.command == ("make", "serve")
 
 
 def test_what_a_runner_adds_is_remarked(tree: Tree) -> None:
@@ -406,6 +412,9 @@ def test_the_command_of_the_service_that_is_built_here_is_evidence(tree: Tree, b
         COMPOSE.format(".", "[tail, -f, /dev/null]"),
         COMPOSE.format(".", "bash"),
         COMPOSE.format(".", "pytest -q"),
+        COMPOSE.format(".", "[--workers, '4', --port, '9000']"),
+        COMPOSE.format(".", "make serve"),
+        COMPOSE.format(".", "migrate && honcho start"),
         "services: [\n",
         "services:\n  web:\n",
         "",

@@ -145,10 +145,12 @@ _RUNNER = re.compile(
 )
 _DIRECTORY = re.compile(r"--directory[ =]+(\S+)")
 _LEFT_OUT = re.compile(r"--(?:with(?:-editable|-requirements)?|env-file)[ =]+\S+|-w +\S+")
-# Programs that the image lacks, unless the distribution is locked that their names begin with.
+# Programs that the image lacks, unless the distribution is locked that their names begin with, or
+# the package of Debian is named.
 _ELSEWHERE = {
-    "chamber", "conda", "doppler", "foreman", "hatch", "heroku", "honcho", "newrelic-admin", "pdm",
-    "pipenv", "poetry", "rye", "uv", "uvx", "uwsgi",
+    "chamber", "conda", "docker", "doppler", "foreman", "hatch", "heroku", "honcho", "make",
+    "newrelic-admin", "npm", "nginx", "pdm", "pipenv", "poetry", "rye", "uv", "uvx", "uwsgi",
+    "yarn",
 }  # fmt: skip
 _DEVELOPMENT = re.compile(r"\b(?:runserver|flask (?:.* )?run|fastapi dev)\b|--(?:reload|debug)\b")
 _NO_SERVICE = {"cat", "ipython", "pytest", "sleep", "tail", "true"}
@@ -238,6 +240,12 @@ class Search:
         started = shell.started(plain, lambda _: "", {})
         return [shell.program(words), *(shell.program(each) for _, each in started)]
 
+    def _lacking(self, words: Words) -> list[str]:
+        """The programs that `words` start and the image does not have."""
+        available = self.installed.union(self.settings.runtime_packages)
+        known = filter(_ELSEWHERE.__contains__, self._programs(words))
+        return [program for program in known if program.partition("-")[0] not in available]
+
     def _probed(self, start: Start) -> Start:
         """The same with the health path of the settings, and a host that Django allows."""
         given, remarks = self.settings.health, start.remarks
@@ -259,9 +267,11 @@ class Search:
         line = shlex.join(map(str, command)) if isinstance(command, list) else str(command)
         line = line.replace("$$", "$").strip()
         is_moved = not service.keys().isdisjoint({"entrypoint", "working_dir"})
-        *_, program = self._programs(("sh", "-c", line))
+        words = ("sh", "-c", _without_runners(line))
+        *_, program = self._programs(words)
         is_idle = program in _NO_SERVICE or line in {"bash", "sh"}
-        is_other = is_idle or line.startswith("/") or _DEVELOPMENT.search(line)
+        is_of_entrypoint = line.startswith(("/", "-"))  # or options for it
+        is_other = is_idle or is_of_entrypoint or _DEVELOPMENT.search(line) or self._lacking(words)
         return "" if is_moved or is_other else line
 
     def _bound(self, line: str) -> int | None:
@@ -431,12 +441,11 @@ class Search:
         named = _NAMED_PORT.search(plain)
         found = int(named[1]) if named else self._bound(plain)
         port = self.settings.port or found or _PORT
-        for program in filter(_ELSEWHERE.__contains__, self._programs(words)):
-            if program.partition("-")[0] not in self.installed:
-                raise UsageError(
-                    f"{evidence} starts {program}, which the image does not have",
-                    hint="set `command` in [tool.uvflow.docker] to what that starts",
-                )
+        for program in self._lacking(words):
+            raise UsageError(
+                f"{evidence} starts {program}, which the image does not have",
+                hint="set `command` in [tool.uvflow.docker] to what that starts",
+            )
         options = " ".join(match["options"] or "" for match in _RUNNER.finditer(line))
         left_out = " and ".join(match[0] for match in _LEFT_OUT.finditer(options))
         return Start(
