@@ -182,6 +182,18 @@ def test_a_factory_is_taken_where_no_application_is_made(tree: Tree) -> None:
     assert found(tree({"main.py": text})) == "main:create_app()"
 
 
+@pytest.mark.parametrize("decorator", ["cache", "functools.lru_cache(maxsize=1)"])
+def test_a_factory_may_be_cached(tree: Tree, decorator: str) -> None:
+    text = f"@{decorator}\ndef create_app():\n    return FastAPI()\n"
+    assert found(tree({"main.py": text})) == "main:create_app()"
+
+
+@pytest.mark.parametrize("decorator", ["cli.command()", "click.command", "contextmanager", "x[1]"])
+def test_what_a_decorator_may_replace_is_no_factory(tree: Tree, decorator: str) -> None:
+    text = f"@cache\n@{decorator}\ndef app():\n    return FastAPI()\n"
+    assert found(tree({"main.py": text})) is None
+
+
 def test_a_factory_that_needs_arguments_is_none(tree: Tree) -> None:
     assert found(tree({"main.py": "def create_app(name):\n    return FastAPI()\n"})) is None
 

@@ -323,6 +323,13 @@ def test_a_factory_that_needs_arguments_is_a_cause(tree: Tree) -> None:
     )
 
 
+def test_a_command_that_makes_an_application_is_a_cause(tree: Tree) -> None:
+    text = "@click.command()\ndef app():\n    return FastAPI()\n"
+    with pytest.raises(UsageError) as caught:
+        start(tree({"main.py": text}), "fastapi", "uvicorn")
+    assert caught.value.cause == "main.py has FastAPI(), but no name for it can be read there"
+
+
 def test_an_application_without_a_name_is_a_cause(tree: Tree) -> None:
     text = "from fastapi import FastAPI\napps = {1: FastAPI()}\n"
     with pytest.raises(UsageError) as caught:

@@ -322,7 +322,7 @@ class Applications:
         match node:
             case ast.ClassDef(name=of_class) if name != of_class:
                 self.kinds.setdefault(f"{module.name}.{of_class}", f"{module.name}.{of_class}")
-            case ast.FunctionDef(name=function) if name == function:
+            case ast.FunctionDef(name=function) if name == function and not _is_replaced(node):
                 self.factories.add(f"{module.name}.{name}")
 
     def _find(self, module: Module, name: str, *, is_factory: bool) -> None:
@@ -373,10 +373,22 @@ def _loadable(node: ast.stmt, values: list[tuple[str, ast.expr]]) -> list[str]:
             runs = name not in _APPLICATIONS and not _RUNNING.isdisjoint(
                 map(_called, ast.walk(node))
             )
-            return [name] if needed == 0 and all(a.kw_defaults) and not runs else []
+            is_callable = needed == 0 and all(a.kw_defaults) and not _is_replaced(node)
+            return [name] if is_callable and not runs else []
         case ast.AsyncFunctionDef() | ast.ClassDef():
             return []
     return [name for name, _ in values]
+
+
+def _is_replaced(function: ast.FunctionDef) -> bool:
+    """Whether a decorator may make something else of it, such as a command of click."""
+    for decorator in function.decorator_list:
+        match decorator.func if isinstance(decorator, ast.Call) else decorator:
+            case ast.Name(id=name) | ast.Attribute(attr=name) if name in _KEEPING:
+                pass
+            case _:
+                return True
+    return False
 
 
 def _is_importable(module: Module) -> bool:
@@ -389,6 +401,7 @@ _RUNNING = {"launch", "main", "run", "run_app", "serve"}
 _APPLICATIONS = {
     "app", "app_factory", "application", "build_app", "create_app", "get_app", "make_app",
 }  # fmt: skip
+_KEEPING = {"cache", "lru_cache", "wraps"}  # decorators of functools
 _MOUNTING = {"Mount", "mount", "mount_gradio_app"}
 # What makes an application of one with another interface, and what wraps one, besides middleware.
 _CONVERTERS = {
