@@ -236,7 +236,7 @@ class Search:
 
     def _programs(self, words: Words) -> list[str]:
         """What `words` start: the last is what runs on."""
-        plain = tuple(re.sub(r"\$\([^()]*\)", "_", word) for word in words)
+        plain = tuple(_SUBSTITUTION.sub("_", word) for word in words)
         started = shell.started(plain, lambda _: "", {})
         return [shell.program(words), *(shell.program(each) for _, each in started)]
 
@@ -537,6 +537,7 @@ def _no_server_error(found: Application) -> UsageError:
 
 
 _QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"")
+_SUBSTITUTION = re.compile(r"\$\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")  # `$(… f(g()))`
 _TRAP = "trap 'trap : TERM; kill 0; wait' TERM;"
 
 

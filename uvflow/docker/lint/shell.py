@@ -105,12 +105,14 @@ def _script_in(words: Words, script: Callable[[str], str]) -> tuple[str, Words]:
 
 def inside(words: Words) -> Words:
     """The command that a wrapper starts; empty for any other program."""
-    count = 1 if words[:2] == ("uv", "run") else _WRAPPERS.get(PurePosixPath(words[0]).name)
+    name = PurePosixPath(words[0]).name
+    count = 1 if words[:2] == ("uv", "run") else _WRAPPERS.get(name)
+    with_a_value = _OPTIONS_WITH_A_VALUE | ({"-n"} if name == "nice" else set())
     rest = words[1:] if count is not None else ()
     while rest and (count or rest[0].startswith("-")):
         if rest[0] == "--":
             return rest[1:]
         if not rest[0].startswith("-"):
             count = (count or 0) - 1
-        rest = rest[2 if rest[0] in _OPTIONS_WITH_A_VALUE else 1 :]
+        rest = rest[2 if rest[0] in with_a_value else 1 :]
     return rest
