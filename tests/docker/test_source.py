@@ -297,6 +297,7 @@ MADE = "from fastapi import FastAPI\n{} = FastAPI()\n"
 FACTORY = "from fastapi import FastAPI\ndef create_app():\n    return FastAPI()\n"
 MAKING = "from web import create_app\n"
 FOUND = "web:create_app()"
+WRAPPER = "class Wrap:\n    async def __call__(self, scope, receive, send): ...\n"
 SERVER = {
     "web.py": "class Server:\n    def __init__(self):\n        self.app = FastAPI()\n"
     "    def wire(self):\n        return self\n"
@@ -322,6 +323,16 @@ SERVER = {
         ({"main.py": MADE.format("app") + "app = CORSMiddleware(app)\n"}, "main:app"),
         ({"main.py": MADE.format("x") + "app = SecurityHeaders(x)\n"}, "main:app"),
         ({"main.py": MADE.format("x") + "db = Database(x)\n"}, "main:x"),
+        ({"main.py": MADE.format("app") + WRAPPER + "asgi = Wrap(Cors(app=app))\n"}, "main:asgi"),
+        (
+            {
+                "main.py": MADE.format("app") + "from wrap import Wrap as W\nasgi = W(app)\n",
+                "wrap.py": WRAPPER.replace("scope, receive, send", "environ, start_response"),
+            },
+            "main:asgi",
+        ),
+        ({"main.py": MADE.format("app") + WRAPPER.replace("__call__", "call") + "x = Wrap(app)\n"},
+         "main:app"),
         ({"main.py": MADE.format("x") + "app = make_celery(x)\n"}, "main:x"),
         (
             {"main.py": f"{APP}app = gradio.mount_gradio_app(app, demo, path='/ui')\n"},

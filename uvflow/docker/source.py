@@ -357,12 +357,27 @@ class Applications:
             if name in self.kinds:
                 return self.kinds[name]
         is_wrapper = is_wrapper and isinstance(node, ast.Call) and "celery" not in last
-        if is_wrapper or last in _WRAPPERS or last.endswith("Middleware"):
+        is_known = last in _WRAPPERS or last.endswith("Middleware")
+        if is_wrapper or is_known or self._is_middleware(dotted):
             named = self.sources.references(module, node)
             named |= {name.rpartition(".")[2] for name in named}  # `setup(FastAPI())`
             if wrapped := named & self.kinds.keys():
                 return last if last in _CONVERTERS else self.kinds[min(wrapped)]
         return None
+
+    def _is_middleware(self, dotted: str) -> bool:
+        """Whether a class of the project has the signature by which a server calls it.
+
+        It is `scope, receive, send` (ASGI 3.0) or `environ, start_response` (PEP 3333).
+        """
+        owner, _, name = dotted.rpartition(".")
+        module = self.sources.by_name.get(owner)
+        for node in module.statements if module else ():
+            if isinstance(node, ast.ClassDef) and node.name == name:
+                methods = [each for each in node.body if isinstance(each, _FUNCTION)]
+                called = (len(each.args.args) for each in methods if each.name == "__call__")
+                return not {3, 4}.isdisjoint(called)
+        return False
 
 
 def _loadable(node: ast.stmt, values: list[tuple[str, ast.expr]]) -> list[str]:
