@@ -489,8 +489,17 @@ def test_several_services_of_which_none_stands_out_are_remarked(tree: Tree) -> N
     assert found.processes() == ()
 
 
-def test_the_port_that_gunicorn_is_configured_with_is_the_port(tree: Tree) -> None:
-    files = {"gunicorn.conf.py": 'bind = "0.0.0.0:7000"\n', **FLASK}
+@pytest.mark.parametrize(
+    "bind",
+    [
+        '"0.0.0.0:7000"',
+        "f\"0.0.0.0:{os.environ.get('PORT', '7000')}\"",
+        "'0.0.0.0:' + os.getenv('PORT', \"7000\")  # RFC:12",
+        "['[::1]:7000']",
+    ],
+)
+def test_the_port_that_gunicorn_is_configured_with_is_the_port(tree: Tree, bind: str) -> None:
+    files = {"gunicorn.conf.py": f"bind = {bind}\n", **FLASK}
     found = start(tree(files), "flask", "gunicorn")
     assert (found.port, found.command[1]) == (7000, "--bind=0.0.0.0:7000")
 
@@ -512,6 +521,25 @@ def test_flask_socketio_has_one_worker_that_serves_websockets(
 ) -> None:
     found = start(tree(FLASK), "flask", "gunicorn", "flask-socketio", *installed)
     assert found.command[-3:] == ("--workers=1", worker, "shop.web:create_app()")
+
+
+@pytest.mark.parametrize(
+    "worker", ["uvicorn.workers.UvicornWorker", "uvicorn_worker.UvicornWorker"]
+)
+def test_gunicorn_serves_asgi_by_the_worker_of_its_configuration(tree: Tree, worker: str) -> None:
+    files = {"gunicorn.conf.py": f'bind = ":9000"\nworker_class = "{worker}"\n', **FASTAPI}
+    found = start(tree(files), "fastapi", "gunicorn", "uvicorn")
+    assert (found.command[0], found.command[-1]) == ("gunicorn", "main:app")
+    assert (found.port, found.loads_source) == (9000, True)
+    assert found.evidence == "main.py has FastAPI(); gunicorn is a dependency"
+    with pytest.raises(UsageError, match="no server for main:app"):
+        start(tree({}), "fastapi", "gunicorn")
+
+
+def test_gunicorn_with_another_worker_serves_no_asgi(tree: Tree) -> None:
+    files = {"gunicorn.conf.py": 'worker_class = "gevent"\n', **FASTAPI}
+    found = start(tree(files), "fastapi", "gunicorn", "uvicorn")
+    assert found.command[0] == "uvicorn"
 
 
 def test_streamlit_listens_where_its_configuration_says(tree: Tree) -> None:

@@ -121,7 +121,10 @@ _APP_VARIABLE = re.compile(
     rf"^(?:export )?({'|'.join(_APP_VARIABLES)})=[\"']?(.+?)[\"']?\s*$", re.MULTILINE
 )
 _WSGI_APP = re.compile(r"^wsgi_app *= *[\"']([\w.]+:\w+(?:\(\))?)[\"']", re.MULTILINE)
-_BIND = re.compile(r"^bind *= *[\"'][^\"'\n]*:(\d+)[\"']", re.MULTILINE)
+# The port after a colon, or the default of a variable such as PORT.
+_BIND = re.compile(r"^bind *= *[^#\n]*(?::|PORT[\"'] *, *[\"']?)(\d+)\b", re.MULTILINE)
+# A worker that serves ASGI (uvicorn docs, "Deployment", "Gunicorn").
+_ASGI_WORKER = re.compile(r"^worker_class *= *[\"'][\w.]*[Uu]vicorn[\w.]*[\"']", re.MULTILINE)
 _MOST = 1 << 16  # bytes of a Procfile, or of a file that may name the application
 # In the order in which Compose looks for them; it reads the first alone.
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
@@ -425,13 +428,14 @@ class Search:
         values = {"port": port, "interface": found.interface, "name": found.name}
         words = tuple(word.format_map(values) for word in line.split())
         others = self.web.outermost - {found.name.replace(":", ".")}
+        reads_worker = name == "gunicorn" and found.interface == "asgi"  # of gunicorn.conf.py
         return Start(
             command=words,
             development=(words[0], *(["--reload"] if name in _RELOADING else []), *words[1:]),
             evidence=f"{found.evidence}; {name} is a dependency",
             port=port,
             health=self._health(others),
-            loads_source=not found.module.is_installed,
+            loads_source=not found.module.is_installed or reads_worker,
             base=found.module.base,
         )
 
@@ -465,6 +469,9 @@ class Search:
         return health_path(self.sources, {*lists, *self.web.kinds} - {*others})
 
     def _server(self, interface: str) -> str | None:
+        has_both = self.installed >= {"gunicorn", "uvicorn"}
+        if interface == "asgi" and has_both and _ASGI_WORKER.search(self._file("gunicorn.conf.py")):
+            return "gunicorn"
         return next((name for name in _servers(interface) if name in self.installed), None)
 
     def _no_start_error(self) -> UsageError:
