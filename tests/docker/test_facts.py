@@ -301,6 +301,34 @@ def test_the_root_of_a_workspace_may_start_what_a_member_installs(tree: Tree) ->
     assert (found.local_packages, found.no_install_option) == (("api",), "--no-install-local")
 
 
+def test_a_root_without_a_project_starts_no_member_of_several(tree: Tree) -> None:
+    needs = ["fastapi", "uvicorn"]
+    members = [
+        local("api", needs=needs, source='editable = "apps/api"'),
+        local("other", needs=needs, source='virtual = "apps/other"'),
+        local("tool", source='virtual = "apps/tool"'),
+    ]
+    root = tree(
+        {
+            "pyproject.toml": '[tool.uv.workspace]\nmembers = ["apps/*"]\n',
+            "uv.lock": locked('[manifest]\nmembers = ["api", "other", "tool"]\n', *members, *WEB),
+            "apps/api/pyproject.toml": manifest("api"),
+            "apps/api/src/api/main.py": MAIN["main.py"],
+            "apps/other/pyproject.toml": manifest("other"),
+            "apps/tool/pyproject.toml": manifest("tool"),
+        }
+    )
+    assert facts(root).start.command[-1] == "api.main:app"
+    tree({"apps/other/app.py": MAIN["main.py"]})
+    with pytest.raises(UsageError) as caught:
+        facts(root)
+    assert caught.value.message == "several members of the workspace could be started"
+    assert caught.value.cause == "apps/api and apps/other have applications"
+    assert caught.value.hint == (
+        "run `uvflow docker --directory apps/api` or `uvflow docker --directory apps/other`"
+    )
+
+
 def test_credentials_of_an_index_are_secrets(tree: Tree) -> None:
     rest = '[[tool.uv.index]]\nname = "corp"\nurl = "https://corp.test"\nauthenticate = "always"\n'
     ours = package("ours", source='registry = "https://corp.test"')

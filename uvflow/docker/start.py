@@ -373,6 +373,7 @@ class Search:
     def _objects(self) -> Iterator[Candidate]:
         """Objects in the sources: web applications and Streamlit pages, else a Celery queue."""
         found = self.web.likeliest()
+        self._check_members(found)
         yield from [each for each in found if self._server(each.interface)] or found
         if found and any("uvicorn.Server(" in module.text for module in self.sources.modules):
             yield from map(self._script, self.scripts)  # which may do more than to serve that
@@ -386,6 +387,27 @@ class Search:
                     loads_source=not queue.module.is_installed,
                     base=queue.module.base,
                 )
+
+    def _check_members(self, found: Collection[Application]) -> None:
+        """Raises UsageError where `found` is of a member, and one that no sync installs has more.
+
+        A project at the root depends on the members that it means.
+        """
+        paths = [each.module.path for each in found]
+        members = {m for m in self.members for path in paths if path.startswith(f"{m}/")}
+        if "project" in self.project.manifest or not members:
+            return
+        directories = {member: self.project.root / member for member in self.members}
+        apart = [m for m, path in directories.items() if not self.sources.packages.get(path)]
+        others = [m for m in apart if Applications(Sources(directories[m]), self.classes).found]
+        if others:
+            names = sorted(members.union(others))
+            commands = (f"`uvflow docker --directory {shlex.quote(name)}`" for name in names)
+            raise UsageError(
+                "several members of the workspace could be started",
+                cause=f"{' and '.join(names)} have applications",
+                hint=f"run {' or '.join(commands)}",
+            )
 
     def _streamlit(self, page: Application) -> Start:
         text = self._file(".streamlit/config.toml")
