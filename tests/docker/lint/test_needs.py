@@ -126,6 +126,12 @@ def test_a_project_that_a_sync_installs() -> None:
         assert messages(synced.replace(CMD, start), PACKAGE) == found
 
 
+def test_a_package_in_a_directory_of_another_name_is_installed() -> None:
+    synced = GOOD.replace(" --no-install-project", "").replace("main:app", "bird.web:app")
+    assert messages(synced, PACKAGE) == ["the image has no bird.web in /app"]
+    assert messages(synced, replace(PACKAGE, renamed=frozenset({"bird"}))) == []
+
+
 ALPINE = GOOD.replace("slim-trixie", "alpine3.22")
 
 

@@ -103,7 +103,8 @@ def _has_module(linted: Dockerfile, module: str, folders: list[str]) -> bool:
     foreign = {name.replace("-", "_") for name in context.locked} - own
     if module.partition(".")[0] in foreign | sys.stdlib_module_names:
         return True
-    is_source = any(f"{path}." in file or f"{path}/" in file for file in sources)
+    is_renamed = module.partition(".")[0] in context.renamed
+    is_source = is_renamed or any(f"{path}." in file or f"{path}/" in file for file in sources)
     if is_source and linted.installs_project:
         return True
     paths = [folder.rstrip("/") + path for folder in folders]
