@@ -69,6 +69,22 @@ def test_a_configuration_of_gunicorn(words: str, found: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ("chdir = 'srv'\n", []),
+        ("pythonpath = '/app/srv'\n", []),
+        ("chdir = str(BASE / 'srv')\n", []),
+        ("chdir = 'other'\n", ["the image has no web in /app"]),
+    ],
+)
+def test_a_directory_in_the_configuration_of_gunicorn(settings: str, found: list[str]) -> None:
+    files = CONTEXT.files | {"gunicorn.conf.py", "srv/web.py"}
+    texts = reading({"gunicorn.conf.py": settings})
+    context = replace(CONTEXT, files=files, locked=frozenset({"gunicorn"}), text=texts)
+    assert started("CMD exec gunicorn -b :80 web:app", context) == found
+
+
+@pytest.mark.parametrize(
     ("source", "found"),
     [
         ("api = FastAPI()\n", ["main has no app"]),

@@ -33,6 +33,9 @@ _LACKING = {
     "uv": r"^(?!.*astral(?:-sh)?/uv\b)",
     "wget": r"slim|distroless|debian:|ubuntu:",
 }
+_FOLDER = re.compile(
+    r"^(?:chdir|pythonpath) *= *(?:[\"']([^\"'\n]+)[\"'] *(?:#.*)?$|(.+))", re.MULTILINE
+)
 _MODULE = re.compile(
     r"(?!python:|file:|unix:)([A-Za-z_][\w.]*)(?::([A-Za-z_]\w*)[\w.]*(?:\(.*\))?)?"
 )
@@ -47,6 +50,7 @@ def missing(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[str, st
     moved = [c.words[1] for c in linted.started if c.program == "cd" and c.words[1:]]
     beside = [posixpath.dirname(file) for file in files if file.endswith(".py")]
     option = command.option("--app-dir", "--chdir", "--pythonpath", "--directory")
+    moved += _configured_folders(linted, command)
     named = (".", *command.environ.get("PYTHONPATH", "").split(":"), *moved, *beside, option)
     folders = [linted.end.path(folder) for folder in named if folder]
     for file in (file for file in files if "$" not in file):
@@ -73,6 +77,17 @@ def _files(linted: Dockerfile, command: ShellCommand) -> Iterator[str]:
     configuration = command.option("-c", "--config") or "/"  # which may be mounted at run time
     if command.program == "gunicorn" and not configuration.startswith(("/", "file:", "python:")):
         yield configuration
+
+
+def _configured_folders(linted: Dockerfile, command: ShellCommand) -> list[str]:
+    """Where gunicorn's configuration lets it look for modules; any directory where computed."""
+    path = linted.end.path(command.option("-c", "--config") or "gunicorn.conf.py")
+    origin = linted.end.files.get(path) if command.program == "gunicorn" else None
+    text = linted.context.text(origin) if origin else ""
+    found = _FOLDER.findall(text)
+    if any(computed for _, computed in found):
+        return [*map(posixpath.dirname, linted.end.files)]
+    return [written for written, _ in found]
 
 
 def _modules(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[str, str | None]]:
