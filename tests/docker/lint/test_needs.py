@@ -179,6 +179,20 @@ def test_a_program_that_only_the_build_has() -> None:
     assert started(f"HEALTHCHECK NONE\n{CMD}") == []
 
 
+@pytest.mark.parametrize(
+    ("line", "entry", "found"),
+    [
+        ("", "tini", ["tini is not in the image"]),
+        ("", "/usr/bin/dumb-init", ["dumb-init is not in the image"]),
+        ("RUN install-packages tini\n", "tini", []),
+        ("ADD --chmod=755 https://files.test/tini /tini\n", "/tini", []),
+        ("COPY --from=registry.test/tini:1 /usr/bin/tini /sbin/tini\n", "tini", []),
+    ],
+)
+def test_an_init_that_nothing_installs(line: str, entry: str, found: list[str]) -> None:
+    assert started(f'{line}ENTRYPOINT ["{entry}", "--"]\n{CMD}') == found
+
+
 def test_a_health_check_by_a_file_that_is_not_there() -> None:
     assert started(f"HEALTHCHECK CMD python main.py\n{CMD}") == []
     found = ["probe.py does not exist in the image"]

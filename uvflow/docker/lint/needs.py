@@ -27,6 +27,7 @@ DISTRIBUTIONS |= {"fastapi": "fastapi-cli", "waitress-serve": "waitress"}
 _WORKERS = {"aiohttp", "eventlet", "gevent", "tornado", "uvicorn", "uvicorn-worker"}
 # A program → images that lack it; the larger ones of Python have curl and wget.
 _LACKING = {
+    **dict.fromkeys(("dumb-init", "gosu", "su-exec", "tini"), r""),  # every one
     "bash": r"alpine|distroless(?!.*debug)",
     "curl": r"slim|alpine|distroless|debian:|ubuntu:",
     "sh": r"distroless(?!.*debug)",
