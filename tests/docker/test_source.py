@@ -559,6 +559,7 @@ IN_A_CLASS = (
             {
                 "main.py": "app = Flask('x')\n@app.get('/health')\ndef h(): ...\n"
                 "app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {'/metrics': metrics()})\n"
+                "def shell():\n    return {'app': app}\n"
             },
             "/health",
         ),

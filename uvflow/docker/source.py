@@ -536,8 +536,11 @@ class _Health:
         if "DispatcherMiddleware" in module.text:  # of werkzeug: a prefix → what is served there
             for prefixes in (node for node in nodes if isinstance(node, ast.Dict)):
                 for key, value in zip(prefixes.keys, prefixes.values, strict=True):
+                    prefix = _text(key)
+                    if prefix and not prefix.startswith("/"):
+                        continue  # another dictionary
                     for child in self.sources.references(module, _without_wsgi_app(value)):
-                        self.within[child] = module.name, _text(key)
+                        self.within[child] = module.name, prefix
 
     def _read_call(
         self, module: Module, call: ast.Call, decorated: ast.AST | None, above: list[ast.AST]
@@ -619,7 +622,7 @@ def _may_not_run(above: list[ast.AST]) -> bool:
 
 # A parameter that a framework fills without a word of the request, and one of FastAPI's that asks
 # for a part of the request.
-_GIVEN = re.compile(r"\b(?:BackgroundTasks|Depends|(?:Http)?Request|Response|\w+Dep)\b")
+_GIVEN = re.compile(r"\b(?:BackgroundTasks|Depends|(?:Http)?Request|Response|State|\w+Dep)\b")
 _ASKING = re.compile(r"(?:Body|Cookie|File|Form|Header|Query)\((?:\.\.\.|\w+=(?!.*default)|\))")
 
 
