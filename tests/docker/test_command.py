@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from locks import local, locked, manifest
+from locks import local, locked, manifest, package
 from rig import Command, Tree
 
 from uvflow import uv
@@ -73,6 +73,54 @@ def test_a_compose_file_of_another_name_is_not_shadowed(tree: Tree, name: str) -
     assert caught.value.cause == f"{name} was not made by uvflow"
     assert caught.value.hint == f"rename or delete {name}, or leave out `--compose`"
     assert len(ImagePlan(project, DockerOptions()).generated) == 1
+
+
+SERVER_LOCKED = {"uv.lock": locked(local("shop", needs=["uvicorn"]), package("uvicorn"))}
+NOT_THERE = "name a file or a module that the image has"
+
+
+@pytest.mark.parametrize(
+    ("settings", "files", "found"),
+    [
+        ('app = "main:nope"', SERVER_LOCKED, f"main has no nope: {NOT_THERE}"),
+        ('app = "pub:app"', SERVER_LOCKED, f"the image has no pub in /app: {NOT_THERE}"),
+        (
+            'command = ["uvicorn", "--host=::", "shop.web:app"]',
+            {**SERVER_LOCKED, "src/shop/web.py": "app = 1\n"},
+            f"the image has no shop.web in /app: {NOT_THERE}",
+        ),
+        (
+            'command = ["fastapi", "run", "--host=::", "main.py"]',
+            {},
+            "fastapi-cli is not in uv.lock: `uv add` the server",
+        ),
+        (
+            'command = ["./start.sh"]',
+            {"start.sh": "#!/bin/sh\nexec uv run --no-sync main.py\n"},
+            f"uv is not in the image: {NOT_THERE}",
+        ),
+    ],
+)
+def test_a_start_that_must_fail_is_a_warning(
+    tree: Tree, uvflow: Command, settings: str, files: dict[str, str], found: str
+) -> None:
+    table = manifest(rest=f"[tool.uvflow.docker]\n{settings}\n")
+    root = tree({**PROJECT, "pyproject.toml": table, "main.py": "app = FastAPI()\n", **files})
+    for name in {"start.sh"} & files.keys():
+        root.joinpath(name).chmod(0o755)
+    said = uvflow("docker", "--print", cwd=root)
+    warnings = [line for line in said.err.splitlines() if line.startswith("warning: Dockerfile:")]
+    assert [line.split(": ", 2)[2] for line in warnings] == [found]
+    assert said.code == 0
+    uvflow("docker", cwd=root)
+    assert uvflow("docker", "--check", cwd=root).code == 1
+
+
+def test_a_start_that_works_is_no_warning(tree: Tree, uvflow: Command) -> None:
+    table = manifest(rest='[tool.uvflow.docker]\napp = "main:app"\n')
+    files = {"pyproject.toml": table, "main.py": "app = FastAPI()\n", **SERVER_LOCKED}
+    said = uvflow("docker", "--print", cwd=tree({**PROJECT, **files}))
+    assert (said.code, "Dockerfile" in said.err) == (0, False)
 
 
 def test_print_writes_to_stdout_alone(tree: Tree, uvflow: Command) -> None:

@@ -542,6 +542,56 @@ IN_A_CLASS = (
         ({"main.py": "routes = [Mount('/x', routes=[Route('/health', h)])]\n"}, None),
         ({"main.py": f"{APP}import requests\nrequests.get('/health')\n"}, None),
         (
+            {
+                "main.py": "import v1\nroutes = [Mount('/v1', v1.app)]\napp = Starlette(routes)\n",
+                "v1.py": "app = Starlette(routes=[Route('/health', h)])\n",
+            },
+            "/v1/health",
+        ),
+        (
+            {
+                "main.py": "v1 = [Route('/health', h)]\n"
+                "app = Starlette(routes=[Mount('/api', routes=[Mount('/v1', routes=v1)])])\n"
+            },
+            "/api/v1/health",
+        ),
+        ({"main.py": "urlpatterns = i18n_patterns(path('health/', view))\n"}, None),
+        (
+            {
+                "site/urls.py": "urlpatterns = i18n_patterns(path('api/', include('shop.urls')))\n",
+                "shop/urls.py": "urlpatterns = [path('health/', view)]\n",
+            },
+            None,
+        ),
+        (
+            {
+                "main.py": "from admin import admin\n"
+                "app = ProxyFix(DispatcherMiddleware(site, {'/admin': admin}))\n",
+                "admin.py": "admin = Flask('admin')\n@admin.route('/health')\ndef h(): ...\n",
+            },
+            "/admin/health",
+        ),
+        (
+            {
+                "main.py": "app = Flask('x')\n@app.get('/health')\ndef h(): ...\n"
+                "app.wsgi_app = DispatcherMiddleware(NotFound(), {'/svc': app.wsgi_app})\n"
+            },
+            "/svc/health",
+        ),
+        (
+            {
+                "main.py": "app = Flask('x')\n@app.get('/health')\ndef h(): ...\n"
+                "app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {'/metrics': metrics()})\n"
+                "def shell():\n    return {'app': app}\n"
+            },
+            "/health",
+        ),
+        (
+            {"main.py": APP + ROUTER.format("") + "if DEBUG:\n    app.include_router(router)\n"},
+            None,
+        ),
+        ({"main.py": APP + "if DEBUG:\n    @app.get('/health')\n    def h(): ...\n"}, None),
+        (
             {"main.py": APP, "sub.py": f"{MADE.format('v1')}@v1.get('/health')\ndef h(): ...\n"},
             None,
         ),
@@ -554,3 +604,25 @@ def test_a_health_route_is_asked_where_it_is_served(
     web = Applications(sources, {"FastAPI": "asgi", "Flask": "wsgi"})
     owners = {*sources.by_name, *web.kinds} - (web.outermost - {"main.app"})
     assert health_path(sources, owners) == path
+
+
+@pytest.mark.parametrize(
+    ("parameters", "path"),
+    [
+        ("request: Request, response: Response", "/health"),
+        ("request", "/health"),
+        ("db=Depends(session)", "/health"),
+        ("db: Annotated[Session, Depends(session)], deep: bool = False", "/health"),
+        ("db: SessionDep, *, probe: str = Header(None)", "/health"),
+        ("probe: str", None),
+        ("*, probe: str", None),
+        ("probe: str = Header(...)", None),
+        ("probe: str = Query(alias='p')", None),
+        ("probe: Annotated[str, Header()]", None),
+    ],
+)
+def test_a_health_route_that_needs_more_than_its_path_is_not_asked(
+    tree: Tree, parameters: str, path: str | None
+) -> None:
+    text = f"{APP}@app.get('/health')\ndef h({parameters}): ...\n"
+    assert health_path(Sources(tree({"main.py": text})), {"main.app"}) == path

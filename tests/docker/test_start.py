@@ -566,6 +566,39 @@ def test_the_health_check_asks_as_a_host_that_django_allows(
     assert (found.health, found.host, found.remarks) == ("/healthz", host, ())
 
 
+TRUSTED = (
+    "from fastapi import FastAPI\n\napp = FastAPI()\n"
+    "app.add_middleware(TrustedHostMiddleware, allowed_hosts={})\n"
+    "@app.get('/healthz')\ndef h(): ...\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "host"),
+    [
+        ("['*']", ""),
+        ("['shop.example', '127.0.0.1']", ""),
+        ("['shop.example', '*.shop.example']", "shop.example"),
+        ("['*.shop.example']", "www.shop.example"),
+    ],
+)
+def test_the_health_check_asks_as_a_host_that_starlette_trusts(
+    tree: Tree, hosts: str, host: str
+) -> None:
+    found = start(tree({"main.py": TRUSTED.format(hosts)}), "fastapi", "uvicorn")
+    assert (found.health, found.host, found.remarks) == ("/healthz", host, ())
+
+
+def test_where_the_trusted_hosts_are_computed_status_400_may_be_about_the_host(tree: Tree) -> None:
+    found = start(tree({"main.py": TRUSTED.format("HOSTS")}), "fastapi", "uvicorn")
+    assert (found.health, found.host) == ("/healthz", None)
+    [remark] = found.remarks
+    assert remark == (
+        "the list of TrustedHostMiddleware is computed, and may not allow 127.0.0.1: with status"
+        " 400 the image counts as healthy as well"
+    )
+
+
 def test_where_the_hosts_are_computed_status_400_may_be_about_the_host(tree: Tree) -> None:
     root = tree(served("ALLOWED_HOSTS = env.list('HOSTS')\n"))
     found = start(root, "django", "gunicorn")

@@ -246,6 +246,7 @@ def import_names(distribution: str, manifest: Table) -> dict[str, str]:
     return {posixpath.normpath(str(path)): str(name) for path, name in names.items()}
 
 
+_NAME = ast.Name | ast.Attribute
 _MADE = ast.Call | ast.Attribute
 _FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 _DEFINITION = _FUNCTION | ast.ClassDef
@@ -517,16 +518,17 @@ _INCLUDING = {
     "Mount", "add_router", "include_router", "mount", "path", "re_path", "register_blueprint",
     "url",
 }  # fmt: skip
+_LISTS = {"Mount", "i18n_patterns", "include"}
 _ROUTER = re.compile(r"\w*(?:Router|Blueprint)|NinjaAPI")
 _MENTIONS = re.compile(
     rf"[\"'/^](?:{'|'.join(_HEALTH_NAMES)})\b"
-    rf"|\.urls\b|\b(?:add_router|include|include_router|[Mm]ount|register_blueprint|{_ROUTER.pattern})\("
+    rf"|DispatcherMiddleware|\.urls\b|\b(?:add_router|include|include_router|[Mm]ount|register_blueprint|{_ROUTER.pattern})\("
 )
 
 
 def health_path(sources: Sources, owners: Collection[str]) -> str | None:
     """The path of a health check such as `/healthz`, of an application or a module in `owners`."""
-    found = _Health(sources)
+    found = _Health(sources, owners)
     served = ((name, *found.served(path, owner)) for name, path, owner in found.routes)
     paths = {name: path for name, path, owner in served if path and owner in owners}
     return next((paths[name] for name in _HEALTH_NAMES if name in paths), None)
@@ -535,12 +537,14 @@ def health_path(sources: Sources, owners: Collection[str]) -> str | None:
 class _Health:
     """The `routes` that are named as health checks: name, path and owner of each.
 
-    The owner is a router, an application, or a module with a list of routes. `routers` have their
-    own prefixes, `within` what includes each and by which prefix; a computed one is None.
+    The owner is a router, an application, or a list of routes, which belongs to its module. A route
+    that may not exist, or that may need more than its path, is none. `routers` have their own
+    prefixes, `within` what includes each and by which prefix; one that is not known is None.
     """
 
-    def __init__(self, sources: Sources) -> None:
-        self.sources = sources
+    def __init__(self, sources: Sources, owners: Collection[str]) -> None:
+        self.sources, self.owners = sources, owners
+        self.module_of: dict[str, str] = {}
         self.routes: list[tuple[str, str, str]] = []
         self.routers: dict[str, str | None] = {}
         self.within: dict[str, tuple[str, str | None]] = {}
@@ -553,38 +557,69 @@ class _Health:
         for variable, value in (pair for node in nodes for pair in _assigned(node)):
             if isinstance(value, ast.Call) and _ROUTER.fullmatch(_called(value) or ""):
                 self.routers.setdefault(f"{module.name}.{variable}", _prefix(value))
-        decorators = {each for node in nodes for each in getattr(node, "decorator_list", ())}
-        classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
-        class_of = {node: each.name for each in classes for node in ast.walk(each)}
-        lists = (node for node in nodes if _called(node) in {"Mount", "include"})
-        nested = {node for each in lists for node in ast.walk(each) if node is not each}
+        parents = {child: node for node in nodes for child in ast.iter_child_nodes(node)}
+        decorated = {each: n for n in nodes for each in getattr(n, "decorator_list", ())}
         for call in (node for node in nodes if isinstance(node, ast.Call)):
-            name, is_decorator = _called(call), call in decorators
-            match call.func:
-                case ast.Attribute(value=ast.Attribute(value=ast.Name(id="self"), attr=attribute)):
-                    owner = f"{module.name}.{class_of.get(call)}.{attribute}"
-                case ast.Attribute(value=value):
-                    owner = self.sources.origin(module.dotted(value))
-                case _:  # a function that is decorated is given to something else
-                    owner = "" if is_decorator else module.name
-            if name in _INCLUDING:
-                self._include(module, call, owner)
-            is_listed = name in _ROUTES and call not in nested
-            if call.args and (is_listed or (name in _DECORATORS and is_decorator)):
-                path = _text(call.args[0]) or ""
-                if route := _HEALTH.fullmatch(path.replace("/?$", "/$")):
-                    self.routes.append((route[2], f"/{route[1]}", owner))
+            self._read_call(module, call, decorated.get(call), [*_above(call, parents)])
+        if "DispatcherMiddleware" in module.text:  # of werkzeug: a prefix → what is served there
+            for prefixes in (node for node in nodes if isinstance(node, ast.Dict)):
+                for key, value in zip(prefixes.keys, prefixes.values, strict=True):
+                    prefix = _text(key)
+                    if prefix and not prefix.startswith("/"):
+                        continue  # another dictionary
+                    for child in self.sources.references(module, _without_wsgi_app(value)):
+                        self.within[child] = module.name, prefix
 
-    def _include(self, module: Module, call: ast.Call, owner: str) -> None:
+    def _read_call(
+        self, module: Module, call: ast.Call, decorated: ast.AST | None, above: list[ast.AST]
+    ) -> None:
+        name, owner = _called(call), ""  # a function that is decorated is given to something else
+        match call.func:
+            case ast.Attribute(value=ast.Attribute(value=ast.Name(id="self"), attr=attribute)):
+                classes = [node.name for node in above if isinstance(node, ast.ClassDef)]
+                owner = f"{module.name}.{next(iter(classes), None)}.{attribute}"
+            case ast.Attribute(value=value):
+                owner = self.sources.origin(module.dotted(value))
+            case _ if name in _ROUTES | _INCLUDING and not decorated:
+                owner = self._list_of(module, above)
+        if name in _INCLUDING:
+            self._include(module, call, owner, above)
+        is_nested = not _LISTS.isdisjoint(map(_called, above))
+        is_route = name in _DECORATORS if decorated else name in _ROUTES and not is_nested
+        is_sure = not (_may_not_run(above) or _needs_parameters(decorated))
+        path = _text(call.args[0]) if call.args and is_route and is_sure else None
+        if route := _HEALTH.fullmatch((path or "").replace("/?$", "/$")):
+            self.routes.append((route[2], f"/{route[1]}", owner))
+
+    def _list_of(self, module: Module, above: list[ast.AST]) -> str:
+        """The variable that has a list with the route, or that is made with it; else the module."""
+        names = [name for node in above for name, _ in _assigned(node)]
+        if not names:
+            return module.name
+        variable = f"{module.name}.{names[0]}"
+        self.module_of[variable] = module.name
+        return variable
+
+    def _include(self, module: Module, call: ast.Call, owner: str, above: list[ast.AST]) -> None:
         strings = self.sources.by_name.keys() & _strings_in(call)
+        calls = [node for node in above if isinstance(node, ast.Call)]
+        prefixes = [_prefix(each) for each in (*calls[::-1], call) if _called(each) in _INCLUDING]
+        prefix = "/".join(text.strip("/^") for text in prefixes if text)
+        by_language = any(_called(each) == "i18n_patterns" for each in calls)
+        is_known = not (None in prefixes or by_language or _may_not_run(above))
         for child in (*self.sources.references(module, call), *strings):
-            self.within[child] = owner, _prefix(call)
+            if is_known:
+                self.within[child] = owner, prefix
+            else:
+                self.within.setdefault(child, (owner, None))
             if _called(call) == "register_blueprint" and _prefix(call):
                 self.routers[child] = ""  # its own is replaced
 
     def served(self, path: str, owner: str) -> tuple[str | None, str]:
         """The whole path, where it is known and served, and what serves it in the end."""
-        for _ in self.within:
+        for _ in (*self.within, *self.module_of):
+            if owner not in self.within and owner not in self.owners:
+                owner = self.module_of.get(owner, owner)
             above, prefix = self.within.get(owner, ("", None))
             own = self.routers.get(owner, "")
             if prefix is None or own is None:
@@ -593,6 +628,47 @@ class _Health:
             path, owner = "".join(f"/{part}" for part in parts if part) + path, above
         is_whole = owner not in self.routers and owner not in self.within
         return path if is_whole else None, owner
+
+
+def _above(node: ast.AST, parents: Mapping[ast.AST, ast.AST]) -> Iterator[ast.AST]:
+    """What a node is in, from the inside to the outside."""
+    while node in parents:
+        node = parents[node]
+        yield node
+
+
+def _without_wsgi_app(node: ast.expr) -> ast.expr:
+    match node:
+        case ast.Attribute(value=application, attr="wsgi_app"):
+            return application
+    return node
+
+
+def _may_not_run(above: list[ast.AST]) -> bool:
+    return any(isinstance(node, ast.If | ast.IfExp | ast.Match) for node in above)
+
+
+# A parameter that a framework fills without a word of the request, and one of FastAPI's that asks
+# for a part of the request.
+_GIVEN = re.compile(r"\b(?:BackgroundTasks|Depends|(?:Http)?Request|Response|State|\w+Dep)\b")
+_ASKING = re.compile(r"(?:Body|Cookie|File|Form|Header|Query)\((?:\.\.\.|\w+=(?!.*default)|\))")
+
+
+def _needs_parameters(function: ast.AST | None) -> bool:
+    """Whether a view may need more than the request: no such request is a health check."""
+    if not isinstance(function, _FUNCTION):
+        return False
+    arguments, defaults = function.args, function.args.defaults
+    positional = [*arguments.posonlyargs, *arguments.args]
+    required = positional[: len(positional) - len(defaults)]
+    named = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    required += [argument for argument, default in named if default is None]
+    others = [each for each in required if each.arg not in {"self", "cls"}]
+    if others and others[0].annotation is None:
+        others = others[1:]  # the request
+    given = [each.annotation and _GIVEN.search(ast.unparse(each.annotation)) for each in others]
+    values = [*defaults, *filter(None, arguments.kw_defaults)]
+    return not all(given) or any(_ASKING.match(ast.unparse(value)) for value in values)
 
 
 def _prefix(call: ast.Call) -> str | None:
@@ -682,15 +758,7 @@ class Django:
 
     def allowed_host(self) -> str | None:
         """A name that ALLOWED_HOSTS has; empty where 127.0.0.1 will do, None where computed."""
-        value = self.value("ALLOWED_HOSTS")
-        if not isinstance(value, ast.List | ast.Tuple | None):
-            return None
-        elements = value.elts if value else []
-        names = [text for text in map(_text, elements) if text is not None]
-        if elements and not names:
-            return None
-        is_local = not names or {"*", "127.0.0.1"} & {*names}
-        return "" if is_local else names[0].removeprefix(".")
+        return _allowed_host(self.value("ALLOWED_HOSTS"))
 
     def remarks(self) -> Iterator[str]:
         """What the user should know: files that cannot be written, or are not collected."""
@@ -701,6 +769,30 @@ class Django:
             yield f"{self.settings_module} keeps an SQLite database, and the image is not writable"
         if self.value("MEDIA_ROOT"):
             yield f"{self.settings_module} has a MEDIA_ROOT: mount a volume there to keep uploads"
+
+
+def trusted_host(sources: Sources) -> str | None:
+    """The same of Starlette's TrustedHostMiddleware, where a module names it."""
+    for module in sources.modules:
+        if module.is_served and "TrustedHostMiddleware" in module.text:
+            for call in (node for node in ast.walk(module.tree) if isinstance(node, ast.Call)):
+                named = [each for each in (call.func, *call.args) if isinstance(each, _NAME)]
+                if any(ast.unparse(each).endswith("TrustedHostMiddleware") for each in named):
+                    hosts = [k.value for k in call.keywords if k.arg == "allowed_hosts"]
+                    return _allowed_host(next(iter(hosts), None))
+    return ""
+
+
+def _allowed_host(value: ast.expr | None) -> str | None:
+    if not isinstance(value, ast.List | ast.Tuple | None):
+        return None
+    elements = value.elts if value else []
+    names = [text for text in map(_text, elements) if text is not None]
+    if elements and not names:
+        return None
+    is_local = not names or {"*", "127.0.0.1"} & {*names}
+    # Django's `.example.com` has the domain itself, Starlette's `*.example.com` has not.
+    return "" if is_local else names[0].removeprefix(".").replace("*", "www", 1)
 
 
 def _directory(value: ast.expr | None) -> str | None:

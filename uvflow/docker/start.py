@@ -21,6 +21,7 @@ from uvflow.docker.source import (
     Module,
     Sources,
     health_path,
+    trusted_host,
 )
 from uvflow.errors import UsageError
 from uvflow.files import text_if_there
@@ -250,13 +251,14 @@ class Search:
         return [program for program in known if program.partition("-")[0] not in available]
 
     def _probed(self, start: Start) -> Start:
-        """The same with the health path of the settings, and a host that Django allows."""
+        """The same with the health path of the settings, and a host that the service allows."""
         given, remarks = self.settings.health, start.remarks
         health = given if isinstance(given, str) else start.health
         module = self.django.settings_module if "django" in self.installed else None
-        host = self.django.allowed_host() if module else ""
+        host = self.django.allowed_host() if module else trusted_host(self.sources)
         if health and host is None and given is None:
-            why = f"ALLOWED_HOSTS of {module} is computed, and may not allow 127.0.0.1"
+            hosts = f"ALLOWED_HOSTS of {module}" if module else "the list of TrustedHostMiddleware"
+            why = f"{hosts} is computed, and may not allow 127.0.0.1"
             remarks = (*remarks, f"{why}: with status 400 the image counts as healthy as well")
         return replace(start, health=health, host=host, remarks=remarks)
 

@@ -141,6 +141,22 @@ def test_what_rules_ask_for_is_read_from_the_project(tree: Tree) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("settings", "renamed"),
+    [
+        ('[tool.setuptools.package-dir]\nbird = "source"\n', {"bird"}),
+        ('[tool.hatch.build.targets.wheel.sources]\nbackend = "bird/web"\n', {"bird"}),
+        ('[tool.setuptools.package-dir]\n"" = "lib"\n', set()),
+    ],
+)
+def test_packages_are_known_by_the_names_that_they_are_imported_by(
+    tree: Tree, settings: str, renamed: set[str]
+) -> None:
+    lock = locked(local("shop", source='editable = "."'))
+    root = tree({"pyproject.toml": manifest(rest=settings), "uv.lock": lock})
+    assert lint_context(Project.load(root)).renamed == renamed
+
+
 def test_without_a_lockfile_what_is_locked_is_not_known(tree: Tree) -> None:
     context = lint_context(Project.load(tree({"pyproject.toml": manifest()})))
     assert context.locked is None

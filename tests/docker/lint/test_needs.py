@@ -69,6 +69,22 @@ def test_a_configuration_of_gunicorn(words: str, found: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ("chdir = 'srv'\n", []),
+        ("pythonpath = '/app/srv'\n", []),
+        ("chdir = str(BASE / 'srv')\n", []),
+        ("chdir = 'other'\n", ["the image has no web in /app"]),
+    ],
+)
+def test_a_directory_in_the_configuration_of_gunicorn(settings: str, found: list[str]) -> None:
+    files = CONTEXT.files | {"gunicorn.conf.py", "srv/web.py"}
+    texts = reading({"gunicorn.conf.py": settings})
+    context = replace(CONTEXT, files=files, locked=frozenset({"gunicorn"}), text=texts)
+    assert started("CMD exec gunicorn -b :80 web:app", context) == found
+
+
+@pytest.mark.parametrize(
     ("source", "found"),
     [
         ("api = FastAPI()\n", ["main has no app"]),
@@ -126,6 +142,12 @@ def test_a_project_that_a_sync_installs() -> None:
         assert messages(synced.replace(CMD, start), PACKAGE) == found
 
 
+def test_a_package_in_a_directory_of_another_name_is_installed() -> None:
+    synced = GOOD.replace(" --no-install-project", "").replace("main:app", "bird.web:app")
+    assert messages(synced, PACKAGE) == ["the image has no bird.web in /app"]
+    assert messages(synced, replace(PACKAGE, renamed=frozenset({"bird"}))) == []
+
+
 ALPINE = GOOD.replace("slim-trixie", "alpine3.22")
 
 
@@ -155,6 +177,20 @@ def test_a_program_that_only_the_build_has() -> None:
     assert started(f"HEALTHCHECK CMD uv run --no-sync python main.py\n{CMD}") == [uv]
     assert started(f"RUN pip install --no-cache-dir curl\nHEALTHCHECK CMD uv run x\n{CMD}") == [uv]
     assert started(f"HEALTHCHECK NONE\n{CMD}") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "entry", "found"),
+    [
+        ("", "tini", ["tini is not in the image"]),
+        ("", "/usr/bin/dumb-init", ["dumb-init is not in the image"]),
+        ("RUN install-packages tini\n", "tini", []),
+        ("ADD --chmod=755 https://files.test/tini /tini\n", "/tini", []),
+        ("COPY --from=registry.test/tini:1 /usr/bin/tini /sbin/tini\n", "tini", []),
+    ],
+)
+def test_an_init_that_nothing_installs(line: str, entry: str, found: list[str]) -> None:
+    assert started(f'{line}ENTRYPOINT ["{entry}", "--"]\n{CMD}') == found
 
 
 def test_a_health_check_by_a_file_that_is_not_there() -> None:

@@ -183,7 +183,7 @@ def test_a_uv_that_is_started_is_used() -> None:
 
 @pytest.mark.parametrize("drop", ["gosu app", "su-exec app:app", "setpriv --reuid=app"])
 def test_a_service_that_drops_root_by_itself(drop: str) -> None:
-    text = GOOD.replace("USER 10001:10001\n", "")
+    text = GOOD.replace("USER 10001:10001\n", "RUN install-packages gosu su-exec\n")
     script = f'#!/bin/sh\nexec {drop} "$@"\n'
     context = replace(CONTEXT, files=CONTEXT.files | {"entry"}, text=reading({"entry": script}))
     assert found(text.replace("CMD", 'ENTRYPOINT ["./entry"]\nCMD'), context) == []

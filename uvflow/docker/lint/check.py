@@ -1,8 +1,9 @@
 """`uvflow docker --check` of a Dockerfile that a person wrote: what the rules find in it."""
 
 import os
+import posixpath
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from uvflow import findings
@@ -10,11 +11,12 @@ from uvflow.docker import context, settings
 from uvflow.docker.facts import default_groups
 from uvflow.docker.lint import rules_build, rules_image, rules_start
 from uvflow.docker.lint.model import Dockerfile, LintContext, Violations
+from uvflow.docker.source import import_names
 from uvflow.files import text_if_there
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.lockfile.packages import read_lockfile
 from uvflow.paths import MANIFEST
-from uvflow.project.manifest import Project, group_names
+from uvflow.project.manifest import Project, group_names, manifest_in
 
 # The code of a finding → its severity, and what to write instead.
 _RULES = {
@@ -80,9 +82,11 @@ def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
 
 
 def check_start(project: Project, path: Path, text: str) -> tuple[Finding, ...]:
-    """What the rules say about the server in a generated Dockerfile: a user may have named it."""
-    linted = Dockerfile(text, LintContext(files=frozenset(p.name for p in project.root.iterdir())))
-    return _findings(linted, (rules_start.check_servers,), project, path)
+    """The server of a generated Dockerfile, and errors of its start: a user may have named it."""
+    linted = Dockerfile(text, lint_context(project))
+    servers = _findings(linted, (rules_start.check_servers,), project, path)
+    found = _findings(linted, rules_start.CHECKS, project, path)
+    return tuple(f for f in found if f.severity is Severity.ERROR or f in servers)
 
 
 def _findings(
@@ -118,6 +122,7 @@ def lint_context(project: Project) -> LintContext:
     lockfile = read_lockfile(project.lockfile) if project.lockfile.exists() else None
     local = lockfile.local_packages if lockfile else ()
     groups = {*group_names(project.manifest)}
+    renamed = (each for p in local for each in _renamed(p.name, root / str(p.directory)))
     return LintContext(
         requires_python=project.table("project").get("requires-python", ""),
         files=frozenset(map(str, context.files_in(root))),
@@ -126,8 +131,16 @@ def lint_context(project: Project) -> LintContext:
         locked=frozenset(p.name for p in lockfile.packages) if lockfile else None,
         has_dev=not groups.isdisjoint(default_groups(project.table("tool", "uv"), groups)),
         local=frozenset(p.name.replace("-", "_") for p in local if "directory" not in p.source),
+        renamed=frozenset(renamed),
         scripts=frozenset(project.table("project", "scripts")),
         text=lambda path: context.source_text(root / path),
         is_ignored=lambda path: context.is_ignored(path, ignored),
         is_executable=lambda path: os.name == "nt" or os.access(root / path, os.X_OK),
     )
+
+
+def _renamed(distribution: str, directory: Path) -> Iterator[str]:
+    """The packages of `directory` that are installed under another name than their directory's."""
+    for path, name in import_names(distribution, manifest_in(directory)).items():
+        if name and name.rpartition("/")[2] != posixpath.basename(path):
+            yield name.partition("/")[0]

@@ -175,8 +175,9 @@ class LintContext:
 
     `files` are those that exist, `packages` the directories of packages that are installed
     editable, `not_ignored` the patterns that the .dockerignore lacks, `locked` the distributions
-    in uv.lock (None: unknown), `local` the packages of the build context as modules, `scripts` the
-    project's own. `has_dev` is whether uv installs a group by default.
+    in uv.lock (None: unknown), `local` the packages of the build context as modules, `renamed`
+    those that are in a directory of another name, `scripts` the project's own. `has_dev` is whether
+    uv installs a group by default.
     """
 
     requires_python: str = ""
@@ -185,6 +186,7 @@ class LintContext:
     not_ignored: tuple[str, ...] = ()
     locked: frozenset[str] | None = None
     local: frozenset[str] = frozenset()
+    renamed: frozenset[str] = frozenset()
     scripts: frozenset[str] = frozenset()
     has_dev: bool = True
     text: Callable[[str], str] = field(default=lambda _: "", compare=False)

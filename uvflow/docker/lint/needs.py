@@ -27,12 +27,16 @@ DISTRIBUTIONS |= {"fastapi": "fastapi-cli", "waitress-serve": "waitress"}
 _WORKERS = {"aiohttp", "eventlet", "gevent", "tornado", "uvicorn", "uvicorn-worker"}
 # A program → images that lack it; the larger ones of Python have curl and wget.
 _LACKING = {
+    **dict.fromkeys(("dumb-init", "gosu", "su-exec", "tini"), r""),  # every one
     "bash": r"alpine|distroless(?!.*debug)",
     "curl": r"slim|alpine|distroless|debian:|ubuntu:",
     "sh": r"distroless(?!.*debug)",
     "uv": r"^(?!.*astral(?:-sh)?/uv\b)",
     "wget": r"slim|distroless|debian:|ubuntu:",
 }
+_FOLDER = re.compile(
+    r"^(?:chdir|pythonpath) *= *(?:[\"']([^\"'\n]+)[\"'] *(?:#.*)?$|(.+))", re.MULTILINE
+)
 _MODULE = re.compile(
     r"(?!python:|file:|unix:)([A-Za-z_][\w.]*)(?::([A-Za-z_]\w*)[\w.]*(?:\(.*\))?)?"
 )
@@ -47,6 +51,7 @@ def missing(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[str, st
     moved = [c.words[1] for c in linted.started if c.program == "cd" and c.words[1:]]
     beside = [posixpath.dirname(file) for file in files if file.endswith(".py")]
     option = command.option("--app-dir", "--chdir", "--pythonpath", "--directory")
+    moved += _configured_folders(linted, command)
     named = (".", *command.environ.get("PYTHONPATH", "").split(":"), *moved, *beside, option)
     folders = [linted.end.path(folder) for folder in named if folder]
     for file in (file for file in files if "$" not in file):
@@ -73,6 +78,17 @@ def _files(linted: Dockerfile, command: ShellCommand) -> Iterator[str]:
     configuration = command.option("-c", "--config") or "/"  # which may be mounted at run time
     if command.program == "gunicorn" and not configuration.startswith(("/", "file:", "python:")):
         yield configuration
+
+
+def _configured_folders(linted: Dockerfile, command: ShellCommand) -> list[str]:
+    """Where gunicorn's configuration lets it look for modules; any directory where computed."""
+    path = linted.end.path(command.option("-c", "--config") or "gunicorn.conf.py")
+    origin = linted.end.files.get(path) if command.program == "gunicorn" else None
+    text = linted.context.text(origin) if origin else ""
+    found = _FOLDER.findall(text)
+    if any(computed for _, computed in found):
+        return [*map(posixpath.dirname, linted.end.files)]
+    return [written for written, _ in found]
 
 
 def _modules(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[str, str | None]]:
@@ -103,7 +119,8 @@ def _has_module(linted: Dockerfile, module: str, folders: list[str]) -> bool:
     foreign = {name.replace("-", "_") for name in context.locked} - own
     if module.partition(".")[0] in foreign | sys.stdlib_module_names:
         return True
-    is_source = any(f"{path}." in file or f"{path}/" in file for file in sources)
+    is_renamed = module.partition(".")[0] in context.renamed
+    is_source = is_renamed or any(f"{path}." in file or f"{path}/" in file for file in sources)
     if is_source and linted.installs_project:
         return True
     paths = [folder.rstrip("/") + path for folder in folders]
