@@ -128,6 +128,16 @@ class Outcome:
     wrong: tuple[str, ...]
 
 
+class _Stream(io.TextIOWrapper):
+    """A standard stream in memory, with the buffer below it that scripts are written to."""
+
+    @property
+    def text(self) -> str:
+        buffer = self.buffer
+        assert isinstance(buffer, io.BytesIO)
+        return buffer.getvalue().decode(errors="replace")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trial:
     """Runs inputs in `root`; `patience` is in seconds of CPU."""
@@ -141,7 +151,7 @@ class Trial:
         self._lay_out(files)
         self.plans.clear()
         before = set(snapshot(self.root.parent))
-        out, err = io.StringIO(), io.StringIO()
+        out, err = (_Stream(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
         began = time.process_time()
         try:
             with (
@@ -157,11 +167,11 @@ class Trial:
         wrong = (
             *((f"{seconds:.1f} s",) if seconds > self.patience else ()),
             *((f"exit code {code}",) if code not in ends_well else ()),
-            *_told_wrongly(command, out.getvalue(), err.getvalue()),
+            *_told_wrongly(command, out.text, err.text),
             *(what for plan in self.plans for what in _planned_wrongly(plan)),
             *(("the files have changed",) if set(snapshot(self.root.parent)) != before else ()),
         )
-        said = f"{err.getvalue()}{out.getvalue()}"
+        said = f"{err.text}{out.text}"
         return Outcome(code=code, seconds=seconds, said=said, wrong=wrong)
 
     def _run(self, command: Sequence[str]) -> int:

@@ -29,7 +29,7 @@ from uvflow.project.manifest import Project
 
 _PORT = 8000
 _STREAMLIT_PORT = 8501
-_STREAMLIT_SET_PORT = re.compile(r"^\s*port\s*=\s*(\d+)", re.MULTILINE)
+_STREAMLIT_SET_PORT = re.compile(r"^\s*port\s*=\s*(\d{1,5})\b", re.MULTILINE)
 _STREAMLIT_SET_PATH = re.compile(r"^\s*baseUrlPath\s*=\s*[\"']/?([\w/-]*\w)", re.MULTILINE)
 
 Words = tuple[str, ...]
@@ -123,7 +123,7 @@ _APP_VARIABLE = re.compile(
 )
 _WSGI_APP = re.compile(r"^wsgi_app *= *[\"']([\w.]+:\w+(?:\(\))?)[\"']", re.MULTILINE)
 # The port after a colon, or the default of a variable such as PORT.
-_BIND = re.compile(r"^bind *= *[^#\n]*(?::|PORT[\"'] *, *[\"']?)(\d+)\b", re.MULTILINE)
+_BIND = re.compile(r"^bind *= *[^#\n]*(?::|PORT[\"'] *, *[\"']?)(\d{1,5})\b", re.MULTILINE)
 # A worker that serves ASGI (uvicorn docs, "Deployment", "Gunicorn").
 _ASGI_WORKER = re.compile(r"^worker_class *= *[\"'][\w.]*[Uu]vicorn[\w.]*[\"']", re.MULTILINE)
 _MOST = 1 << 16  # bytes of a Procfile, or of a file that may name the application
@@ -159,7 +159,7 @@ _ELSEWHERE = {
 _DEVELOPMENT = re.compile(r"\b(?:runserver|flask (?:.* )?run|fastapi dev)\b|--(?:reload|debug)\b")
 _NO_SERVICE = {"cat", "ipython", "pytest", "sleep", "tail", "true"}
 _NAMED_PORT = re.compile(
-    r"(?:--port|-p|\bPORT(?==)|(?:--bind|--listen|-b)[ =]?\S*?:)[ =]?(?:\$\{\w+:[-=])?(\d+)\b"
+    r"(?:--port|-p|\bPORT(?==)|(?:--bind|--listen|-b)[ =]?\S*?:)[ =]?(?:\$\{\w+:[-=])?(\d{1,5})\b"
 )
 _PROCESS = re.compile(r"^([\w-]+):[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)  # of a Procfile
 

@@ -309,6 +309,7 @@ def test_what_uv_cannot_be_told_stops_the_import(line: str) -> None:
     "line",
     [
         f"six=={'9' * 5000}",
+        "six==\u0663.1",  # a digit, but none of a version
         f"six ; {'(' * 3000}os_name == 'x'{')' * 3000}",
         f"six[{'x,' * 50_000}]",
         f"git+https://h/r#egg={'x' * 100_000}",

@@ -37,7 +37,7 @@ _FEEDSTOCK = re.compile(
 )
 
 # An exact pin, as most lines of a long file are; packaging takes five times as long to read it.
-_PIN = re.compile(rf"(?P<name>{NAME.pattern})==\d{{1,9}}(?:\.\d{{1,9}}){{0,9}}")
+_PIN = re.compile(rf"(?P<name>{NAME.pattern})==[0-9]{{1,9}}(?:\.[0-9]{{1,9}}){{0,9}}")
 _PKG_RESOURCES = "pkg-resources"
 
 _DISTRIBUTIONS = re.compile(r"(?:ubuntu|debian|deb|dfsg|build)", re.IGNORECASE)
