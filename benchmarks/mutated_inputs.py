@@ -253,7 +253,7 @@ def _planned_wrongly(plan: Plan) -> Iterator[str]:
     if SECRET in repr(plan) and SECRET not in (plan.before or ""):
         yield "a password is in repr()"
     try:
-        written = tomllib.loads(plan.text)
+        written = tomllib.loads(plan.text.removeprefix("\N{BOM}"))  # which uv reads as well
         tomllib.loads(plan.seed)
     except tomllib.TOMLDecodeError as error:
         yield f"no TOML would be written: {error}"

@@ -15,6 +15,13 @@ def test_a_project_without_a_workspace_is_its_own(tree: Tree) -> None:
     assert project.lockfile == root / "uv.lock"
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="this Python takes such a pattern")
+def test_a_pattern_of_members_that_python_cannot_follow(tree: Tree) -> None:
+    root = tree({})
+    with pytest.raises(UsageError, match=r"invalid pattern in tool.uv.workspace.members"):
+        member_directories(root, {"tool": {"uv": {"workspace": {"members": ["libs/a**"]}}}})
+
+
 def test_a_member_has_the_lockfile_of_its_workspace(tree: Tree) -> None:
     root = tree(
         {

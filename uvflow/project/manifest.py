@@ -169,7 +169,8 @@ def workspace_of(root: Path) -> Path:
 def member_directories(directory: Path, manifest: Table) -> set[Path]:
     """The members in `[tool.uv.workspace]` of `directory` (uv docs, "Using workspaces").
 
-    Raises UsageError if a path is not one line of visible characters.
+    Raises UsageError for an invalid pattern, and for a path that is not one line of visible
+    characters.
     """
     workspace = table_at(manifest, "tool", "uv", "workspace")
 
@@ -178,7 +179,11 @@ def member_directories(directory: Path, manifest: Table) -> set[Path]:
         places = (directory / str(pattern) for pattern in workspace.get(key, ()))
         patterns = {os.path.relpath(place, directory) for place in places} - {"."}
         found = (path for pattern in patterns for path in directory.glob(pattern))
-        return {Path(os.path.normpath(path)) for path in found}
+        try:
+            return {Path(os.path.normpath(path)) for path in found}
+        except ValueError as error:  # `a**`, for Python before 3.13
+            what = f"{directory / MANIFEST}: invalid pattern in tool.uv.workspace.{key}"
+            raise UsageError(what, cause=str(error)) from error
 
     members = matched("members") - matched("exclude")
     for path in members:
