@@ -199,6 +199,13 @@ def test_a_health_check_by_a_file_that_is_not_there() -> None:
     assert started(f"HEALTHCHECK --timeout=3s CMD python probe.py\n{CMD}") == found
 
 
+def test_a_health_check_beside_no_command() -> None:
+    assert started('HEALTHCHECK CMD ["python", "check.py"]') == [
+        "no CMD: the container starts a Python prompt",
+        "check.py does not exist in the image",
+    ]
+
+
 def test_a_script_that_is_not_executable() -> None:
     context = replace(CONTEXT, files=CONTEXT.files | {"run.sh"}, is_executable=lambda _: False)
     assert started('CMD ["./run.sh"]', context) == ["run.sh is not executable"]

@@ -69,7 +69,8 @@ def missing(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[str, st
 
 def _files(linted: Dockerfile, command: ShellCommand) -> Iterator[str]:
     program, *words = command.words
-    is_own = command is linted.started[0] and "/" in program and "/bin/" not in program
+    is_first = command is next(iter(linted.started), None)
+    is_own = is_first and "/" in program and "/bin/" not in program
     by_python = shell.is_python(command.words) and not {"-c", "-m"} & {*words}
     if by_python or command.program in {"chainlit", "fastapi", "streamlit"}:
         yield from [word for word in words if re.fullmatch(r"[^-].*\.py", word)][:1]
