@@ -174,7 +174,7 @@ def _of_git(text: str) -> list[str]:
 
 def _lines(text: str) -> Iterator[str]:
     """The patterns of a .gitignore or a .dockerignore."""
-    lines = map(str.strip, text.removeprefix("\ufeff").splitlines())
+    lines = map(str.strip, text.removeprefix(schema.BYTE_ORDER_MARK).splitlines())
     return (line for line in lines if line and not line.startswith("#"))
 
 

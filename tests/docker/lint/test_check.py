@@ -157,6 +157,34 @@ def test_packages_are_known_by_the_names_that_they_are_imported_by(
     assert lint_context(Project.load(root)).renamed == renamed
 
 
+def test_what_only_extras_and_groups_bring(tree: Tree) -> None:
+    rest = """[package.optional-dependencies]
+server = [{ name = "gunicorn", extra = ["fast"] }, { name = "web" }]
+[package.dev-dependencies]
+lint = [{ name = "ruff" }]
+dev = [{ name = "gunicorn" }]
+"""
+    gunicorn = package("gunicorn", needs=["packaging"])
+    fast = '[package.optional-dependencies]\nfast = [{ name = "gevent" }]\n'
+    names = ("gevent", "packaging", "ruff", "uvicorn")
+    lock = locked(
+        local("shop", needs=["web"], rest=rest),
+        package("web", needs=["{ name = 'uvicorn', marker = \"sys_platform == 'linux'\" }"]),
+        gunicorn + fast,
+        *map(package, names),
+    )
+    root = tree({"pyproject.toml": manifest(), "uv.lock": lock})
+    assert lint_context(Project.load(root)).optional == {
+        "gunicorn": ("server", "dev"),
+        "gevent": ("server",),
+        "packaging": ("server", "dev"),
+        "ruff": ("lint",),
+    }
+    default = manifest(rest='[tool.uv]\ndefault-groups = ["lint", "dev"]\n')
+    (root / "pyproject.toml").write_text(default)
+    assert "ruff" not in lint_context(Project.load(root)).optional
+
+
 def test_without_a_lockfile_what_is_locked_is_not_known(tree: Tree) -> None:
     context = lint_context(Project.load(tree({"pyproject.toml": manifest()})))
     assert context.locked is None

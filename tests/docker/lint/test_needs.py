@@ -233,3 +233,35 @@ def test_an_archive_that_is_unpacked_may_have_any_file(archive: str) -> None:
     assert messages(start.replace("COPY . .", f"ADD {archive} /app/"), context) == []
     copied = messages(start.replace("COPY . .", f"COPY {archive} /app/"), context)
     assert copied == ["page.py does not exist in the image"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sync", "is_found"),
+    [
+        (("server",), "--locked", True),
+        (("server",), "--locked --extra=web --group other", True),
+        (("server", "prod"), "--locked --extra=prod", False),
+        (("server",), "--locked --group server", False),
+        (("server",), "--locked --all-extras", False),
+        (("server",), "--locked $OPTIONS", False),
+        (("server",), "--locked $(test -f x && echo --extra server)", False),
+        (("server",), "--locked && uv pip install .[server]", False),
+        (("dev",), "--locked", True),  # UV_NO_DEV is set
+        (("dev",), "--locked --group=dev", False),
+        ((), "--locked", False),
+    ],
+)
+def test_a_server_that_no_sync_installs(
+    chosen: tuple[str, ...],
+    sync: str,
+    is_found: bool,  # noqa: FBT001
+) -> None:
+    context = replace(CONTEXT, optional={"uvicorn": chosen} if chosen else {})
+    text = GOOD.replace("sync --locked", f"sync {sync}")
+    why = f"uv.lock has it for {' and '.join(chosen)} alone, which no sync installs"
+    assert (f"uvicorn is not in the image: {why}" in messages(text, context)) is is_found
+    by_default = text.replace("UV_NO_DEV=1", "")
+    is_dev = "dev" in chosen
+    assert any("not in the image" in m for m in messages(by_default, context)) is (
+        is_found and not is_dev
+    )

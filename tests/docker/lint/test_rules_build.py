@@ -321,3 +321,90 @@ def test_an_image_is_no_misspelt_stage(name: str) -> None:
     first = "FROM python:3.13-slim-trixie AS python-3.13\nFROM scratch AS code\n"
     text = first + GOOD.replace("COPY . .", f"COPY --from={name} /x /x\nCOPY . .")
     assert "copy-missing" not in dict(found(text))
+
+
+@pytest.mark.parametrize(
+    ("volume", "is_found"),
+    [
+        ("/app", True),
+        ('["/app/.venv"]', True),
+        ("/data /app/", True),
+        ("$HERE", True),
+        ("/data", False),
+        ("/app/static", False),
+        ("/app/shop", False),
+        ("/ap", False),
+    ],
+)
+def test_a_volume_over_the_application(volume: str, is_found: bool) -> None:  # noqa: FBT001
+    user = "USER 10001:10001"
+    codes = changed(user, f"ENV HERE=/app\nVOLUME {volume}\n{user}")
+    assert codes == [("volume-over-application", 13)] * is_found
+
+
+MANAGED = """\
+FROM ghcr.io/astral-sh/uv:0.13.9-trixie-slim AS build
+ENV UV_COMPILE_BYTECODE=1 UV_NO_DEV=1 UV_NO_CACHE=1
+WORKDIR /app
+RUN --mount=type=bind,source=uv.lock,target=uv.lock uv sync --locked --no-install-project
+FROM debian:trixie-slim
+WORKDIR /app
+COPY --from=build /app/.venv /app/.venv
+COPY . .
+ENV PATH="/app/.venv/bin:$PATH" PYTHONUNBUFFERED=1
+USER 10001
+CMD ["uvicorn", "--host=0.0.0.0", "main:app"]
+"""
+LINES, BRINGS = "ENV UV_COMPILE", "COPY --from=build /app/.venv /app/.venv\n"
+AT = "UV_PYTHON_INSTALL_DIR=/python"
+SYSTEM = MANAGED.replace("uv:0.13.9-trixie-slim", "uv:0.13.9-python3.13-trixie-slim")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MANAGED,
+        MANAGED.replace("FROM debian:trixie-slim", "FROM python:3.13-slim-trixie"),
+        MANAGED.replace(LINES, f"ENV {AT}\n{LINES}"),
+        SYSTEM,
+        SYSTEM.replace("RUN --mount", "RUN uv python install 3.13\nRUN --mount").replace(
+            "FROM debian:trixie-slim", "FROM python:3.13-slim-trixie"
+        ),
+    ],
+)
+def test_an_environment_whose_python_is_elsewhere(text: str) -> None:
+    assert [code for code, _ in found(text)] == ["python-not-there"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MANAGED.replace(LINES, f"ENV {AT}\n{LINES}").replace(
+            BRINGS, f"COPY --from=build /python /python\n{BRINGS}"
+        ),
+        MANAGED.replace("USER 10001", "USER 10001\nENV PYTHONPATH=/app/.venv/lib/site-packages"),
+        MANAGED.replace(LINES, f"ENV HOME=/home/app\n{LINES}"),
+        MANAGED.replace(LINES, f"RUN apt-get install -y python3\n{LINES}"),
+        MANAGED.replace(BRINGS, f"RUN apt-get install -y python3.13\n{BRINGS}"),
+        SYSTEM.replace("FROM debian:trixie-slim", "FROM python:3.13-slim-trixie"),
+        SYSTEM.replace(BRINGS, f"COPY --from=build /usr/local /usr/local\n{BRINGS}"),
+        SYSTEM.replace(LINES, f"ENV UV_PYTHON=/usr/local/bin/python\n{LINES}").replace(
+            "FROM debian:trixie-slim", "FROM python:3.13-slim-trixie"
+        ),
+    ],
+)
+def test_an_environment_whose_python_may_be_there(text: str) -> None:
+    assert {"python-not-there", "python-below-root"}.isdisjoint(dict(found(text)))
+
+
+def test_a_python_that_its_user_may_not_read() -> None:
+    one = MANAGED.replace(f"FROM debian:trixie-slim\nWORKDIR /app\n{BRINGS}", "")
+    assert "python-below-root" in dict(found(one))
+    for other in (
+        one.replace("USER 10001", "RUN chmod 755 /root"),
+        one.replace("USER 10001\n", ""),
+        one.replace(LINES, f"ENV {AT}\n{LINES}"),
+    ):
+        assert "python-below-root" not in dict(found(other))
+    root = "COPY --from=build /root/.local /root/.local\n"
+    assert ("python-below-root", 8) in found(MANAGED.replace(BRINGS, root + BRINGS))

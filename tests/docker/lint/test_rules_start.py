@@ -335,3 +335,52 @@ ENV PATH="/app/.venv/bin:$PATH"
 CMD ["uvicorn", "--host=0.0.0.0", "main:app"]
 """
     assert "start-not-on-path" not in dict(found(text))
+
+
+@pytest.mark.parametrize(
+    ("start", "is_found"),
+    [
+        ('CMD ["bash", "-lc", "exec uvicorn --host=:: main:app"]', True),
+        ('SHELL ["/bin/bash", "-lc"]\nCMD exec uvicorn --host=:: main:app', True),
+        ('SHELL ["/bin/bash", "-o", "pipefail", "-c"]\nCMD exec uvicorn --host=:: main:app', False),
+        ('CMD ["bash", "-lc", "exec /app/.venv/bin/uvicorn --host=:: main:app"]', False),
+        ('CMD ["bash", "-lc", ". .venv/bin/activate; exec uvicorn --host=:: main:app"]', False),
+        (
+            'COPY main.py /etc/profile.d/\nCMD ["bash", "-lc", "exec uvicorn --host=:: main:app"]',
+            False,
+        ),
+    ],
+)
+def test_a_login_shell_has_another_path(start: str, is_found: bool) -> None:  # noqa: FBT001
+    assert ("start-not-on-path" in dict(changed(CMD, start))) is is_found
+    alpine = GOOD.replace("slim-trixie", "alpine3.22").replace(CMD, start)
+    assert "start-not-on-path" not in dict(found(alpine))
+
+
+@pytest.mark.parametrize(
+    ("lines", "count"),
+    [
+        ("ARG PORT=80\nCMD exec uvicorn --host=:: --port=$PORT main:app", 1),
+        ('ARG A B\nCMD ["sh", "-c", "exec uvicorn --host=:: --port=${A}${B} main:app"]', 2),
+        ("ARG PORT=80\nHEALTHCHECK CMD python main.py $PORT\nCMD exec python main.py", 1),
+        ("ARG PORT=80\nENV PORT=$PORT\nCMD exec uvicorn --host=:: --port=$PORT main:app", 0),
+        ("ARG PORT\nCMD exec uvicorn --host=:: --port=${PORT:-80} main:app", 0),
+        ("ARG PORT\nCMD PORT=80; exec uvicorn --host=:: --port=$PORT main:app", 0),
+        ("ARG PORT\nCMD exec python main.py", 0),
+        ("ARG PORT\nCMD exec python main.py '\\$PORT'", 0),
+        ("ARG PYTHON_VERSION\nCMD exec python main.py $PYTHON_VERSION", 0),
+        ("CMD exec python main.py $PORT", 0),
+    ],
+)
+def test_an_argument_of_the_build_is_gone_at_the_start(lines: str, count: int) -> None:
+    codes = [code for code, _ in changed(CMD, lines)]
+    assert codes.count("argument-at-start") == count
+
+
+@pytest.mark.parametrize("file", ["compose.yaml", "entry.sh"])
+def test_an_argument_may_be_set_elsewhere(file: str) -> None:
+    texts = {"entry.sh": '#!/bin/sh\nexport PORT=80\nexec "$@"\n', "compose.yaml": "- PORT=80\n"}
+    context = replace(CONTEXT, files=CONTEXT.files | {file}, text=reading(texts))
+    entry = 'ENTRYPOINT ["./entry.sh"]\n' if file == "entry.sh" else ""
+    lines = f'ARG PORT\n{entry}CMD ["sh", "-c", "exec uvicorn --host=:: --port=$PORT main:app"]'
+    assert "argument-at-start" not in dict(changed(CMD, lines, context))

@@ -37,6 +37,7 @@ def test_only_the_beginning_of_a_very_long_text_is_looked_at() -> None:
         (("env", "-i", "A=1", "y"), "y"),
         (("su", "app", "-c", "y"), "y"),
         (("python", "-m", "y"), "python -m y"),
+        (("bash", "-eo", "pipefail", "-c", "exec y"), "y"),
     ],
 )
 def test_what_a_wrapper_starts(words: tuple[str, ...], last: str) -> None:
@@ -56,3 +57,18 @@ def test_a_script_that_starts_itself_ends() -> None:
 def test_a_shell_waits_for_what_it_does_not_exec() -> None:
     found = shell.started(("sh", "-c", "A=1 x"), lambda _: "", {"B": "2"})
     assert [environ for environ, _ in found] == [{"B": "2"}, {"A": "1", "B": "2", "SHLVL": "1"}]
+
+
+@pytest.mark.parametrize(
+    ("words", "is_reset"),
+    [
+        (("bash", "-lc", "x"), True),
+        (("sh", "--login", "-c", "x"), True),
+        (("su", "-", "app", "-c", "x"), True),
+        (("bash", "-c", "x -l"), False),
+        (("bash", "-c", "x", "-l"), False),
+    ],
+)
+def test_a_login_shell_sets_path(words: tuple[str, ...], is_reset: bool) -> None:  # noqa: FBT001
+    *_, (environ, _) = shell.started(words, lambda _: "", {"PATH": "/env/bin"})
+    assert environ["PATH"] == (shell.PATH_OF_PROFILE if is_reset else "/env/bin")

@@ -14,15 +14,20 @@ from uvflow.docker.lint.model import Dockerfile, LintContext, Violations
 from uvflow.docker.source import import_names
 from uvflow.files import text_if_there
 from uvflow.findings import Finding, Origin, Severity
-from uvflow.lockfile.packages import read_lockfile
+from uvflow.lockfile.packages import Lockfile, Node, Table, read_lockfile
 from uvflow.paths import MANIFEST
-from uvflow.project.manifest import Project, group_names, manifest_in
+from uvflow.project.manifest import Project, group_names, manifest_in, table_at
 
 # The code of a finding → its severity, and what to write instead.
 _RULES = {
+    "application-not-served": (
+        Severity.ERROR,
+        "an ASGI server or worker class for ASGI, `module:create_app()` for a factory",
+    ),
     "apt-after-sync": (Severity.WARNING, "install them before the first uv sync"),
     "apt-update-alone": (Severity.WARNING, "apt-get update and install in one RUN"),
     "apt-lists-kept": (Severity.NOTE, "rm -rf /var/lib/apt/lists/* in the same RUN"),
+    "argument-at-start": (Severity.WARNING, "ENV PORT=$PORT after the ARG, or ${PORT:-8000}"),
     "base-not-pinned": (Severity.WARNING, "name version and distribution: python:X.Y-slim-trixie"),
     "compiler-in-image": (Severity.WARNING, "build in another stage, and copy the environment"),
     "context-not-ignored": (Severity.ERROR, "name them in .dockerignore"),
@@ -40,7 +45,9 @@ _RULES = {
     "output-buffered": (Severity.NOTE, "ENV PYTHONUNBUFFERED=1"),
     "path-empty-element": (Severity.ERROR, 'ENV PATH="/app/.venv/bin:$PATH"'),
     "ports-differ": (Severity.WARNING, "name the port that the service listens on"),
+    "python-below-root": (Severity.ERROR, "ENV UV_PYTHON_INSTALL_DIR=/python"),
     "python-not-allowed": (Severity.WARNING, "a tag of a Python that requires-python allows"),
+    "python-not-there": (Severity.ERROR, "a base with it, or copy UV_PYTHON_INSTALL_DIR as well"),
     "pythons-differ": (Severity.ERROR, "use the same Python in every stage"),
     "runs-as-root": (Severity.WARNING, "USER 10001:10001, at the end"),
     "secret-in-image": (Severity.ERROR, "RUN --mount=type=secret,id=…,required=true"),
@@ -63,6 +70,7 @@ _RULES = {
     "uv-in-image": (Severity.WARNING, "mount uv for the steps that need it"),
     "uv-installed-unpinned": (Severity.WARNING, "mount ghcr.io/astral-sh/uv:X.Y.Z for the step"),
     "uv-not-pinned": (Severity.WARNING, "a version: ghcr.io/astral-sh/uv:X.Y.Z"),
+    "volume-over-application": (Severity.WARNING, "VOLUME of the data alone: /app/data"),
 }
 Check = Callable[[Dockerfile], Violations]
 CHECKS: tuple[Check, ...] = (*rules_build.CHECKS, *rules_image.CHECKS, *rules_start.CHECKS)
@@ -84,9 +92,8 @@ def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
 def check_start(project: Project, path: Path, text: str) -> tuple[Finding, ...]:
     """The server of a generated Dockerfile, and errors of its start: a user may have named it."""
     linted = Dockerfile(text, lint_context(project))
-    servers = _findings(linted, (rules_start.check_servers,), project, path)
     found = _findings(linted, rules_start.CHECKS, project, path)
-    return tuple(f for f in found if f.severity is Severity.ERROR or f in servers)
+    return tuple(f for f in found if f.severity is Severity.ERROR or f.code == "listens-locally")
 
 
 def _findings(
@@ -123,12 +130,14 @@ def lint_context(project: Project) -> LintContext:
     local = lockfile.local_packages if lockfile else ()
     groups = {*group_names(project.manifest)}
     renamed = (each for p in local for each in _renamed(p.name, root / str(p.directory)))
+    manifests = (project.manifest, *(manifest_in(root / str(p.directory)) for p in local))
     return LintContext(
         requires_python=project.table("project").get("requires-python", ""),
         files=frozenset(map(str, context.files_in(root))),
         packages=tuple(p.directory or "" for p in local if "editable" in p.source),
         not_ignored=tuple(n for n in missing if (root / n.removeprefix("**/")).exists()),
         locked=frozenset(p.name for p in lockfile.packages) if lockfile else None,
+        optional=_optional(lockfile, manifests) if lockfile else {},
         has_dev=not groups.isdisjoint(default_groups(project.table("tool", "uv"), groups)),
         local=frozenset(p.name.replace("-", "_") for p in local if "directory" not in p.source),
         renamed=frozenset(renamed),
@@ -137,6 +146,41 @@ def lint_context(project: Project) -> LintContext:
         is_ignored=lambda path: context.is_ignored(path, ignored),
         is_executable=lambda path: os.name == "nt" or os.access(root / path, os.X_OK),
     )
+
+
+def _optional(lockfile: Lockfile, manifests: Iterable[Table]) -> dict[str, tuple[str, ...]]:
+    """The distributions that no plain dependency brings → the extras and groups that do.
+
+    Of the groups that a sync installs by default, only `dev` is one of these.
+    """
+    tables = ((table_at(each, "tool", "uv"), group_names(each)) for each in manifests)
+    defaults = {name for table, names in tables for name in default_groups(table, names)} - {"dev"}
+    plain, chosen = list[Table](), list[tuple[str, Iterable[Table]]]()
+    for package in lockfile.local_packages:
+        plain += package.table.get("dependencies", ())
+        chosen += package.table.get("optional-dependencies", {}).items()
+        chosen += package.table.get("dev-dependencies", {}).items()
+    always = _reached(lockfile, [*plain, *(r for n, rows in chosen if n in defaults for r in rows)])
+    found: dict[str, tuple[str, ...]] = {}
+    for name, rows in chosen:
+        for each in _reached(lockfile, rows) - always:
+            found[each] = (*found.get(each, ()), name)
+    # The groups of a root that is no project are not in the table of a package.
+    return {} if "dependency-groups" in lockfile.table.get("manifest", {}) else found
+
+
+def _reached(lockfile: Lockfile, rows: Iterable[Table]) -> set[str]:
+    """The names of the packages that these rows of dependencies bring, on some platform."""
+    waiting = [(row["name"], extra) for row in rows for extra in ("", *row.get("extra", ()))]
+    reached = set[Node]()
+    while waiting:
+        node = name, extra = waiting.pop()
+        for package in lockfile.by_name.get(name, ()) if node not in reached else ():
+            optional = package.table.get("optional-dependencies", {})
+            for row in optional.get(extra, ()) if extra else package.table.get("dependencies", ()):
+                waiting += ((row["name"], each) for each in ("", *row.get("extra", ())))
+        reached.add(node)
+    return {name for name, _ in reached}
 
 
 def _renamed(distribution: str, directory: Path) -> Iterator[str]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from uvflow.docker.lint import shell
+from uvflow.project.schema import BYTE_ORDER_MARK
 
 # A directive, before anything else, by which a backtick continues a line.
 _ESCAPE = re.compile(r"(?:#[ \t]*\w+[ \t]*=.*\n)*?#[ \t]*(?i:escape)[ \t]*=[ \t]*`")
@@ -175,7 +176,8 @@ class LintContext:
 
     `files` are those that exist, `packages` the directories of packages that are installed
     editable, `not_ignored` the patterns that the .dockerignore lacks, `locked` the distributions
-    in uv.lock (None: unknown), `local` the packages of the build context as modules, `renamed`
+    in uv.lock (None: unknown), `optional` those that only extras or groups bring, with the names of
+    these, `local` the packages of the build context as modules, `renamed`
     those that are in a directory of another name, `scripts` the project's own. `has_dev` is whether
     uv installs a group by default.
     """
@@ -185,6 +187,7 @@ class LintContext:
     packages: tuple[str, ...] = ()
     not_ignored: tuple[str, ...] = ()
     locked: frozenset[str] | None = None
+    optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     local: frozenset[str] = frozenset()
     renamed: frozenset[str] = frozenset()
     scripts: frozenset[str] = frozenset()
@@ -268,7 +271,7 @@ class Dockerfile:
 
     def __init__(self, text: str, context: LintContext) -> None:
         self.context, self.lines = context, text.splitlines()
-        text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+        text = text.removeprefix(BYTE_ORDER_MARK).replace("\r\n", "\n")
         steps = tuple(_instructions(text))
         begins = [number for number, step in enumerate(steps) if step.keyword == "FROM"]
         self.before = steps[: begins[0] if begins else None]
@@ -359,8 +362,10 @@ class Dockerfile:
 
     def _started(self, *steps: Parsed | None) -> tuple[ShellCommand, ...]:
         forms, words = [step for step in steps if step and step.text], list[str]()
+        shell_form = self.last("SHELL")
+        before = (shell_form.exec_form if shell_form else None) or ("/bin/sh", "-c")
         for form in forms:
-            words += ("/bin/sh", "-c", form.text) if form.exec_form is None else form.exec_form
+            words += (*before, form.text) if form.exec_form is None else form.exec_form
         # Only a shell expands, and what it is given has blanks.
         words = [expanded(word, self.end.environ) if " " in word else word for word in words]
         every = shell.started(tuple(words), self._script, self.end.environ)

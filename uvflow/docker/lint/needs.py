@@ -4,10 +4,10 @@ import itertools
 import posixpath
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from uvflow.docker.lint import shell
-from uvflow.docker.lint.model import Dockerfile, ShellCommand, expanded
+from uvflow.docker.lint.model import BY_PIP, Dockerfile, ShellCommand, expanded
 from uvflow.docker.source import SETTINGS_MODULE
 
 # server → the options for its address, without which only the container itself reaches it
@@ -25,6 +25,7 @@ DISTRIBUTIONS |= {name: name for name in ("hatch", "pdm", "pipenv", "poetry")}
 DISTRIBUTIONS |= {"fastapi": "fastapi-cli", "waitress-serve": "waitress"}
 # Distributions with worker classes of gunicorn, which begin with their names.
 _WORKERS = {"aiohttp", "eventlet", "gevent", "tornado", "uvicorn", "uvicorn-worker"}
+_NO_DEV = ("--no-dev", "--no-default-groups", "UV_NO_DEV", "UV_NO_DEFAULT_GROUPS")
 # A program → images that lack it; the larger ones of Python have curl and wget.
 _LACKING = {
     **dict.fromkeys(("dumb-init", "gosu", "su-exec", "tini"), r""),  # every one
@@ -43,28 +44,29 @@ _MODULE = re.compile(
 
 
 def missing(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[str, str]]:
-    """The code and the message of each thing that `command` needs and the image lacks.
-
-    Files and modules are looked for where Python and servers look for them.
-    """
-    files = [*_files(linted, command)]
-    moved = [c.words[1] for c in linted.started if c.program == "cd" and c.words[1:]]
-    beside = [posixpath.dirname(file) for file in files if file.endswith(".py")]
-    option = command.option("--app-dir", "--chdir", "--pythonpath", "--directory")
-    moved += _configured_folders(linted, command)
-    named = (".", *command.environ.get("PYTHONPATH", "").split(":"), *moved, *beside, option)
-    folders = [linted.end.path(folder) for folder in named if folder]
+    """The code and the message of each thing that `command` needs and the image lacks."""
+    folders, files = import_folders(linted, command), _files(linted, command)
     for file in (file for file in files if "$" not in file):
         paths = (posixpath.normpath(posixpath.join(folder, file)) for folder in folders)
         if not any(map(linted.may_have, paths)):
             yield "start-not-there", f"{file} does not exist in the image"
-    for module, attribute in _modules(linted, command):
+    for module, attribute in loaded_modules(linted, command):
         if not _has_module(linted, module, folders):
             yield "start-not-there", f"the image has no {module} in {folders[0]}"
         elif attribute and _lacks_attribute(linted, module, attribute, folders):
             yield "start-not-there", f"{module} has no {attribute}"
     yield from _programs(linted, command)
     yield from _distributions(linted, command)
+
+
+def import_folders(linted: Dockerfile, command: ShellCommand) -> list[str]:
+    """Where Python and servers look for files and modules."""
+    moved = [c.words[1] for c in linted.started if c.program == "cd" and c.words[1:]]
+    beside = [posixpath.dirname(f) for f in _files(linted, command) if f.endswith(".py")]
+    option = command.option("--app-dir", "--chdir", "--pythonpath", "--directory")
+    moved += _configured_folders(linted, command)
+    named = (".", *command.environ.get("PYTHONPATH", "").split(":"), *moved, *beside, option)
+    return [linted.end.path(folder) for folder in named if folder]
 
 
 def _files(linted: Dockerfile, command: ShellCommand) -> Iterator[str]:
@@ -83,16 +85,41 @@ def _files(linted: Dockerfile, command: ShellCommand) -> Iterator[str]:
 
 def _configured_folders(linted: Dockerfile, command: ShellCommand) -> list[str]:
     """Where gunicorn's configuration lets it look for modules; any directory where computed."""
-    path = linted.end.path(command.option("-c", "--config") or "gunicorn.conf.py")
-    origin = linted.end.files.get(path) if command.program == "gunicorn" else None
-    text = linted.context.text(origin) if origin else ""
-    found = _FOLDER.findall(text)
+    found = _FOLDER.findall(configuration(linted, command) or "")
     if any(computed for _, computed in found):
         return [*map(posixpath.dirname, linted.end.files)]
     return [written for written, _ in found]
 
 
-def _modules(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[str, str | None]]:
+def configuration(linted: Dockerfile, command: ShellCommand) -> str | None:
+    """What configures gunicorn or hypercorn, without comments; None where that is not known."""
+    usual = "gunicorn.conf.py" if command.program == "gunicorn" else ""
+    named = command.option("-c", "--config") or usual
+    if command.program not in {"gunicorn", "hypercorn"} or not named:
+        return ""
+    scheme, _, place = named.rpartition(":")
+    origin = linted.end.files.get(linted.end.path(place))
+    if named == usual and origin is None and linted.knows_files:
+        return None if any(path.endswith(usual) for path in linted.end.files) else ""
+    by_module = module_text(linted, place, [linted.end.workdir]) if scheme == "python" else ""
+    text = by_module or (linted.context.text(origin) if origin else "")
+    return re.sub("#.*", "", text) if text else None
+
+
+def module_text(linted: Dockerfile, module: str, folders: list[str]) -> str:
+    """The source of a module in `folders` of the image, or of the only one of that name."""
+    name = module.replace(".", "/")
+    ends = (f"{name}.py", f"{name}/__init__.py")
+    paths = (posixpath.join(folder, end) for folder in folders for end in ends)
+    found = [linted.end.files[path] for path in paths if path in linted.end.files]
+    if not found and linted.installs_project:
+        every = linted.context.files
+        found = [file for file in every if f"/{file}".endswith(tuple(f"/{end}" for end in ends))]
+        found = found if len(found) == 1 else []
+    return "\n".join(map(linted.context.text, dict.fromkeys(found)))
+
+
+def loaded_modules(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[str, str | None]]:
     """The modules that it loads, each with the attribute that a server looks for there."""
     words, settings = command.words, command.environ.get(SETTINGS_MODULE, "")
     is_django = "django" in (linted.context.locked or ()) and re.fullmatch(r"[\w.]+", settings)
@@ -132,9 +159,7 @@ def _has_module(linted: Dockerfile, module: str, folders: list[str]) -> bool:
 
 def _lacks_attribute(linted: Dockerfile, module: str, attribute: str, folders: list[str]) -> bool:
     """Whether the module's source names it nowhere, and makes no names when it runs."""
-    paths = [posixpath.join(folder, f"{module.replace('.', '/')}.py") for folder in folders]
-    origins = [linted.end.files[path] for path in paths if path in linted.end.files]
-    text = "\n".join(map(linted.context.text, origins))
+    text = module_text(linted, module, folders)
     names = rf"import \*|\b(?:{attribute}|__getattr__|exec|globals|setattr)\b"
     return text != "" and not re.search(names, text)
 
@@ -179,6 +204,23 @@ def _distributions(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[
     if command.program == "gunicorn":
         needs += _WORKERS & {worker.partition(".")[0].replace("_", "-")}
     by_hand = " ".join(step.text for step in linted.everything if step.keyword == "RUN")
-    for name in (need for need in needs if need and need not in locked):
-        if name.partition("-")[0] not in by_hand:  # `fastapi[standard]` brings fastapi-cli
+    for name in (need for need in needs if need):
+        if name.partition("-")[0] in by_hand:  # `fastapi[standard]` brings fastapi-cli
+            continue
+        if name not in locked:
             yield "server-not-locked", f"{name} is not in uv.lock"
+        elif _is_left_out(linted, chosen := linted.context.optional.get(name, ())):
+            why = f"uv.lock has it for {' and '.join(chosen)} alone, which no sync installs"
+            yield "server-not-locked", f"{name} is not in the image: {why}"
+
+
+def _is_left_out(linted: Dockerfile, chosen: Collection[str]) -> bool:
+    """Whether no sync asks for one of these extras and groups; `dev` is one by default."""
+    commands = (*linted.building, *linted.started)
+    syncs = [command for command in commands if command.starts("uv", "sync") or command.run_syncs]
+    asked = {"--all-extras", "--all-groups", "--dev", "--only-dev", *chosen}
+    words = {word for sync in syncs for each in sync.words for word in (each, *each.split("=")[1:])}
+    is_open = "dev" in chosen and not all(sync.has(*_NO_DEV) for sync in syncs)
+    by_other = any(BY_PIP.match(command.text) for command in commands)
+    is_computed = any("$" in word for word in words)
+    return bool(chosen and syncs) and not (is_open or by_other or is_computed or asked & words)

@@ -24,6 +24,11 @@ _ADDS = re.compile(r"apt(-get)? .*\binstall\b|apk .*\badd\b")
 _UPDATES = re.compile(r"apt(-get)? .*\bupdate\b")
 _PURGES = re.compile(r"\bapt(?:-get)? .{0,200}\b(?:purge|remove|autoremove)\b|\bapk del\b")
 _REMOVES_CACHE = re.compile(r"\brm -\w+ [^;&]{0,200}\bcache\b|\buv cache clean\b")
+_WITHOUT_PYTHON = re.compile(
+    r"(?:.*/)?(?:(?:alpine|debian|ubuntu)(?:[:@].*)?|distroless/(?!python)[\w:-]+|astral(?:-sh)?/uv:(?!.*python).*)"
+    r"|scratch"
+)
+_BRINGS_PYTHON = re.compile(r"python|pyenv|conda|mise|asdf")
 _NOT_EDITABLE = ("--no-editable", "UV_NO_EDITABLE", *NO_PROJECT)
 
 
@@ -161,6 +166,70 @@ def _environments(linted: Dockerfile) -> Violations:
             yield "environment-without-source", step, f"the editable {places[0]} is not there"
 
 
+def _interpreters(linted: Dockerfile) -> Violations:
+    """An environment has links to its Python, which must be there, and readable by the user."""
+    below = "python-below-root"
+    is_root = linted.end.user in {"", "0", "root"} or "$" in linted.end.user
+    texts = [f"{step.text} {step.flags}" for step in linted.image if step.keyword == "RUN"]
+    is_opened = is_root or any("chmod" in text and "/root" in text for text in texts)
+    for sync in (sync for sync in linted.syncs if sync.step in linted.image and not is_opened):
+        if (folder := _managed_python(linted, linted.final, sync)).startswith("/root/"):
+            yield below, sync.step, f"{linted.end.user} may not read the Python in {folder}"
+            return
+    is_brought = any(re.search(r"python|\buv\b", text) for text in texts)
+    is_by_path = "site-packages" in linted.end.environ.get("PYTHONPATH", "")
+    copies = [step for step in linted.image if step.flag("from")]
+    for step, command, _ in _copied_environments(linted):
+        stage = linted.source(step)
+        folder = _managed_python(linted, stage, command) if stage else ""
+        is_system = stage and re.search(r"\bpython:3|/uv:.*python3", stage.lineage[0].image)
+        if not folder and is_system and _WITHOUT_PYTHON.fullmatch(linted.base):
+            folder = "/usr/local/bin"
+        words = [word.rstrip("/") for copy in copies for word in copy.words[:-1]]
+        is_copied = any(f"{folder}/".startswith(f"{word}/") or "python" in word for word in words)
+        if folder and not (is_brought or is_by_path or is_copied):
+            yield "python-not-there", step, f"its Python is in {folder}, which is not in the image"
+            return
+        if is_copied and folder.startswith("/root/") and not is_opened:
+            yield below, step, f"{linted.end.user} may not read the Python in {folder}"
+            return
+
+
+def _managed_python(linted: Dockerfile, stage: Stage, command: ShellCommand) -> str:
+    """Where uv keeps a Python of its own for this environment; empty if it may use another."""
+    given, commands = command.environ, [*linted.commands(stage.inside)]
+    asked = f"{given.get('UV_PYTHON')} {command.option('--python', '-p')}"
+    preference = given.get("UV_PYTHON_PREFERENCE", "managed")
+    is_system = command.has("--no-managed-python", "UV_NO_MANAGED_PYTHON") or "system" in preference
+    texts = [c.text for c in commands if not c.starts("uv")]
+    texts += (step.flag("from") or "" for step in stage.inside)
+    has_another = any(_BRINGS_PYTHON.search(text) for text in texts)
+    has_none = _WITHOUT_PYTHON.fullmatch(stage.lineage[0].image) and not has_another
+    installs = [each for each in commands if each.starts("uv", "python", "install")]
+    is_asked = command.has("--managed-python", "UV_MANAGED_PYTHON") or preference == "only-managed"
+    is_elsewhere = any(each.has("--install-dir", "-i") for each in installs)
+    if is_system or is_elsewhere or re.search("[/$]", asked):
+        return ""
+    is_moved = command.state.user not in {"", "0", "root"} or {"HOME", "XDG_DATA_HOME"} & {*given}
+    default = "" if is_moved else "/root/.local/share/uv/python"
+    folder = given.get("UV_PYTHON_INSTALL_DIR", default).rstrip("/")
+    return folder if has_none or installs or is_asked else ""
+
+
+def _volumes(linted: Dockerfile) -> Violations:
+    """A volume keeps the files of the image that it was made for."""
+    made = [command.environment for command in linted.syncs if command.step in linted.image]
+    made += [target for _, _, target in _copied_environments(linted)]
+    modules = [path for path in linted.end.files if path.endswith(".py")]
+    for step in (step for step in linted.image if step.keyword == "VOLUME"):
+        for place in (step.state.path(word).rstrip("/") for word in step.words):
+            has_modules = any(path.startswith(f"{place}/") for path in modules)
+            is_application = has_modules and f"{linted.end.workdir}/".startswith(f"{place}/")
+            if is_application or any(f"{each}/".startswith(f"{place}/") for each in made):
+                message = f"a volume at {place} keeps the application of an older image"
+                yield "volume-over-application", step, message
+
+
 def _copied_environments(linted: Dockerfile) -> Iterator[tuple[Parsed, ShellCommand, str]]:
     """Each step that copies an environment into the image, what made that, and its path there."""
     for step in linted.image:
@@ -174,5 +243,5 @@ def _copied_environments(linted: Dockerfile) -> Iterator[tuple[Parsed, ShellComm
 
 CHECKS = (
     *(_uv_itself, _lockfile, _source, _layers, _modes, _debian_packages),
-    *(_environments, _build_context),
+    *(_environments, _interpreters, _volumes, _build_context),
 )

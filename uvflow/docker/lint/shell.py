@@ -15,6 +15,8 @@ _SEPARATORS = "();|&\n"
 _KEYWORDS = {"if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", "sudo"}
 _ENDS = {"fi", "done", "esac", "}"}
 _SHELL = re.compile(r"(?:.*/)?(?:ash|bash|dash|sh|su|zsh)")
+_LOGIN = re.compile(r"-\w*l\w*|--login|-")
+PATH_OF_PROFILE = "/usr/local/bin:/usr/bin:/bin"  # Debian's /etc/profile sets it
 _PYTHON = re.compile(r"(?:.*/)?python[\d.]*")
 
 # Programs that start another one → how many words come before that one, besides options.
@@ -74,7 +76,7 @@ def started(
     """`words` and every command that they start, each with its variables.
 
     `script` returns the text of a shell script by the name of the program. As in a shell, SHLVL is
-    set for what a shell waits for.
+    set for what a shell waits for, and PATH for what a login shell starts.
     """
     given, words = without_assignments(words)
     environ = {**environ, **given}
@@ -82,6 +84,8 @@ def started(
         return
     yield environ, words
     text, arguments = _script_in(words, script)
+    if _SHELL.fullmatch(words[0]) and any(map(_LOGIN.fullmatch, _options(words))):
+        environ = {**environ, "PATH": PATH_OF_PROFILE}
     for inner in command_lists(text):
         passed = (arguments if "$@" in word or word == "$*" else (word,) for word in inner)
         whole = tuple(itertools.islice(itertools.chain(*passed), _MOST_WORDS))
@@ -98,9 +102,14 @@ def _script_in(words: Words, script: Callable[[str], str]) -> tuple[str, Words]:
     for number, word in enumerate(words[1:], 2):
         if re.fullmatch(r"-\w*c", word):
             return "".join(words[number : number + 1]), words[number + 2 :]
-        if not word.startswith("-") and PurePosixPath(words[0]).name != "su":
+        is_value = re.fullmatch(r"-\w*o", words[number - 2])  # `-o pipefail`
+        if not (word.startswith("-") or is_value) and PurePosixPath(words[0]).name != "su":
             return script(word if "/" in word else f"./{word}"), words[number:]
     return "", ()
+
+
+def _options(words: Words) -> Words:
+    return tuple(itertools.takewhile(lambda word: word.startswith("-"), words[1:]))
 
 
 def inside(words: Words) -> Words:

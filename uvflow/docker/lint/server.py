@@ -1,0 +1,109 @@
+"""What a server of a hand-written Dockerfile serves, and by which ports. Pure."""
+
+import ast
+import itertools
+import re
+from collections.abc import Iterator
+
+from uvflow.docker.lint.model import Dockerfile, ShellCommand
+from uvflow.docker.lint.needs import (
+    SERVERS,
+    configuration,
+    import_folders,
+    loaded_modules,
+    module_text,
+)
+
+PORTS = {**dict.fromkeys((*SERVERS, "fastapi"), "8000"), "waitress-serve": "8080"}
+PORTS["streamlit"] = "8501"
+_PORT_OPTIONS = ("--port", "--bind", "-b", "-p", "--listen", "--server.port", "--uds")
+# One address as it is written, which TOML may have in a list.
+_BIND = re.compile(r"^bind *= *\[? *[\"']([^\"'\n]+)[\"'] *\]? *$", re.MULTILINE)
+_OPTIONS = re.compile("GUNICORN_CMD_ARGS|(?:GRANIAN|UVICORN)_")
+# The worker classes of gunicorn that serve WSGI alone.
+_FOR_WSGI = {None, "eventlet", "gevent", "gthread", "sync"}
+_MADE_BY = {
+    "ASGI": "FastAPI|Litestar|Quart|Starlette|get_asgi_application",
+    "WSGI": "Flask|get_wsgi_application",
+}
+
+
+def is_configured(linted: Dockerfile, command: ShellCommand) -> bool:
+    """Whether a server has an address, or may have one from where this does not look."""
+    own = (command.program.upper(), *(["PORT"] if command.program == "gunicorn" else []))
+    by_variable = (name for name in command.environ if name.startswith(own))
+    is_open = any("$" in word or word.startswith(("-b", "-c")) for word in command.words)
+    by_file = any(f.endswith(f"{command.program}.conf.py") for f in linted.context.files)
+    return command.has(*SERVERS[command.program]) or is_open or by_file or any(by_variable)
+
+
+def ports(linted: Dockerfile, command: ShellCommand) -> list[str]:
+    """The ports that a server listens on, or `a socket`; empty where that is not known."""
+    pairs = itertools.pairwise((*command.words, ""))
+    options = ((*word.partition("="), following) for word, following in pairs)
+    values = [v if equals else after for o, equals, v, after in options if o in _PORT_OPTIONS]
+    if not values and not any(map(_OPTIONS.match, command.environ)):
+        settings = configuration(linted, command) or ""
+        values = _BIND.findall(settings) if settings.count("bind") == 1 else []
+    is_open = command.program in SERVERS and is_configured(linted, command)
+    if not values and (not is_open or command.has("--host")):
+        return [PORTS[command.program]]
+    found = [re.search(r"^(?=unix:|/)|\d+$", value) for value in values]
+    return [match[0] or "a socket" for match in found if match] if all(found) else []
+
+
+def unserved(linted: Dockerfile, command: ShellCommand) -> Iterator[str]:
+    """Why every request fails: the application has another interface, or is a factory."""
+    program, served = command.program, _interface(linted, command)
+    is_open = "$" in command.text or any(map(_OPTIONS.match, command.environ))
+    for module, attribute in () if is_open else loaded_modules(linted, command):
+        name, written = attribute or "application", f"{module}:{attribute or ''}".rstrip(":")
+        is_called = any(word.startswith(f"{written}(") for word in command.words)
+        if not is_called and written not in command.words:
+            continue  # the settings of Django, or an attribute of an object
+        text = module_text(linted, module, import_folders(linted, command))
+        makes = not (is_called or command.has("--factory", "--call")) and _is_factory(text, name)
+        made = _made(text, name)
+        if served and made and served != made:
+            yield f"{program} serves {served}, and {written} is {made}"
+        elif makes and (served == "WSGI" or program in {"daphne", "granian", "hypercorn"}):
+            yield f"{program} calls {written} for every request: it returns the application"
+
+
+def _interface(linted: Dockerfile, command: ShellCommand) -> str:
+    """The only interface that a server serves; empty for both, or where that is not known."""
+    program, worker = command.program, command.option("-k", "--worker-class")
+    if program != "gunicorn":
+        fixed = {"uvicorn": "ASGI", "daphne": "ASGI", "waitress-serve": "WSGI"}
+        return "" if command.has("--interface") else fixed.get(program, "")
+    settings = configuration(linted, command)
+    is_open = settings is None or re.search(r"worker_class|import \*", settings)
+    if re.search(r" -k\S", command.text) or (worker is None and is_open):
+        return ""
+    return "WSGI" if worker in _FOR_WSGI else "ASGI" if "uvicorn" in str(worker) else ""
+
+
+def _made(text: str, name: str) -> str:
+    """The interface of an object of a module, or of what a function there returns."""
+    bound = rf"(?m)^[ \t]*(?:{name} *(?::[^=\n]+)?=(?!=)|(?:class|def) {name}\b)"
+    for interface, classes in _MADE_BY.items():
+        made = rf"(?m)^{name} *(?::[^=\n]+)?= *(?:\w+\.)*(?:{classes})\("
+        returns = rf"(?m)^def {name}\([^)]*\) *-> *[\"']?(?:\w+\.)*(?:{classes})\b"
+        if re.search(f"{made}|{returns}".replace("|(?m)", "|"), text):
+            return interface if len(re.findall(bound, text)) == 1 else ""
+    return ""
+
+
+def _is_factory(text: str, name: str) -> bool:
+    """Whether it is a plain function that needs no argument, and not the application itself."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    named = (n for n in ast.walk(tree) if name in {getattr(n, "name", ""), getattr(n, "id", "")})
+    bound = [node for node in named if not isinstance(getattr(node, "ctx", None), ast.Load)]
+    match bound:
+        case [ast.FunctionDef(args=args, decorator_list=[]) as function]:
+            required = len(args.posonlyargs) + len(args.args) - len(args.defaults)
+            return function in tree.body and not (required or args.vararg)
+    return False
