@@ -43,7 +43,7 @@ class LastSync(IntEnum):
 
 def fingerprints(state: State, environment: Path) -> Mapping[str, bytes]:
     """The fingerprints of the environment by their file names."""
-    return {name: state.read(name) or b"" for name in _entries(state, FINGERPRINT, environment)}
+    return _entries(state, FINGERPRINT, environment)
 
 
 def mark_running(
@@ -163,9 +163,8 @@ def last_sync(state: State, environment: Path) -> LastSync:
 
 def environments(state: State) -> set[Path]:
     """The environments that any profile was synced into, finished or not."""
-    kinds = (JOURNAL, FINGERPRINT)
-    names = (path.name for kind in kinds for path in state.directory.glob(f"*{kind}"))
-    found = (_environment_of(state, name) for name in names)
+    entries = _contents(state, JOURNAL, FINGERPRINT).items()
+    found = (_environment_of(name, content) for name, content in entries)
     return {Path(environment) for environment in found if environment}
 
 
@@ -210,21 +209,26 @@ def _outcome(journal: Path) -> LastSync:
     return LastSync.INTERRUPTED if is_same_boot else LastSync.UNFLUSHED
 
 
-def _entries(state: State, kind: str, environment: Path) -> tuple[str, ...]:
+def _entries(state: State, kind: str, environment: Path) -> dict[str, bytes]:
+    wanted = (None, str(environment))  # an unreadable one may be about this environment
+    entries = _contents(state, kind).items()
+    return {name: content for name, content in entries if _environment_of(name, content) in wanted}
+
+
+def _contents(state: State, *kinds: str) -> dict[str, bytes]:
+    """The journals or fingerprints by their file names; empty bytes where they cannot be read."""
     names: list[str] = []
     with contextlib.suppress(OSError):  # there is none
-        names = [n for n in os.listdir(state.directory) if n.endswith(kind)]  # noqa: PTH208  a glob takes 0.2 ms
-    wanted = (None, str(environment))  # an unreadable one may be about this environment
-    return tuple(name for name in names if _environment_of(state, name) in wanted)
+        names = [n for n in os.listdir(state.directory) if n.endswith(kinds)]  # noqa: PTH208  a glob takes 0.2 ms
+    return {name: state.read(name) or b"" for name in names}
 
 
-def _environment_of(state: State, name: str) -> str | None:
+def _environment_of(name: str, content: bytes) -> str | None:
     """The environment that a journal or a fingerprint is about; None where it cannot be read."""
-    entry = state.read(name) or b""
     if name.endswith(FINGERPRINT):
-        return fingerprint.environment_of(entry)
+        return fingerprint.environment_of(content)
     try:
-        return str(json.loads(entry)["environment"])
+        return str(json.loads(content)["environment"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
