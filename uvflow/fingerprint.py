@@ -143,7 +143,12 @@ def encode(subject: str, environment: str, answers: tuple[bytes, ...]) -> bytes:
     """The fingerprint of a sync of `environment`, from what `record` gave before and after it."""
     parts = [os.fsencode(subject), os.fsencode(environment), *answers]
     body = b"".join(b"%d:%b," % (len(part), part) for part in parts)
-    return _HEAD + _checksum([*parts[:2], *parts[2::2]]) + b"\n" + body
+    return _head(parts) + b"\n" + body
+
+
+def _head(parts: list[bytes]) -> bytes:
+    """The first line, with a checksum of the subject, the environment and the questions."""
+    return _HEAD + _checksum([*parts[:2], *parts[2::2]])
 
 
 def read_encoded(state: str, name: str) -> bytes:
@@ -221,7 +226,7 @@ def _parts(encoded: bytes) -> list[bytes]:
         parts.append(body[begin:end])
         start = end + 1
     is_whole = len(parts) > 1 and len(parts) % 2 == 0
-    return parts if is_whole and head == _HEAD + _checksum([*parts[:2], *parts[2::2]]) else []
+    return parts if is_whole and head == _head(parts) else []
 
 
 def _checksum(parts: list[bytes]) -> bytes:

@@ -188,8 +188,9 @@ def sync_locked(
     environment, copies = Environment(context.environment), find_copies(context)
     is_mounted = bool(mounts_in(context.environment))
     found: tuple[bytes, ...] = ()
+    change = fingerprint.CHANGED.get(last, b"")
     # Every distribution is looked at, so not where the sync is a real one in any case.
-    if is_mounted or _may_change_nothing(context, asked, last):
+    if is_mounted or _may_change_nothing(context, asked, known, change):
         found = _answers(inputs.environment_inputs(environment))
     if is_mounted or _is_in(known, found):
         if _would_change_nothing(context, uv):
@@ -231,16 +232,17 @@ def _answers(questions: Sequence[str]) -> tuple[bytes, ...]:
         return ()
 
 
-def _may_change_nothing(context: SyncContext, asked: tuple[bytes, ...], last: bytes) -> bool:
-    """Whether what has changed since the sync `last` may be a comment, a setting or a variable.
+def _may_change_nothing(
+    context: SyncContext, asked: tuple[bytes, ...], known: Mapping[bytes, bytes], change: bytes
+) -> bool:
+    """Whether `change`, the first since the sync, may be of a comment, a setting or a variable.
 
     Not where it may be that byte code is compiled: of that, uv's `--check` knows nothing.
     """
-    change = fingerprint.CHANGED.get(last, b"")
     if not asked or change.startswith(inputs.OF_DISTRIBUTIONS):
         return False
     lockfile = os.fsencode(f"content {context.project.lockfile}")
-    changed = dict(fingerprint.pairs(asked).items() - fingerprint.recorded_answers(last).items())
+    changed = dict(fingerprint.pairs(asked).items() - known.items())
     compiles = any(re.search(rb"(?i)compile[-_]bytecode", text) for text in changed.values())
     return not (lockfile in changed or compiles or context.profile.compile_bytecode)
 
