@@ -92,17 +92,17 @@ def install_hooks(project: Project, *, syncs: bool) -> tuple[Path, ...]:
         Path(__file__).with_name("hook.sh").read_text(encoding="ascii").replace("@folder@", place)
     )
     command = "uvflow sync" if syncs else _CHECK
-    own = {hook.replace("@command@", each) for each in ("uvflow sync", _CHECK)}
+    own = {each: hook.replace("@command@", each) for each in ("uvflow sync", _CHECK)}
     files = tuple(directory / name for name in _HOOKS)
     is_shared = not is_inside(directory, common)
     for file in files:
-        if is_shared or text_if_there(target_inside(file, directory)) not in {None, *own}:
+        if is_shared or text_if_there(target_inside(file, directory)) not in {None, *own.values()}:
             reason = "may be that of other repositories" if is_shared else "is not uvflow's alone"
             line = f"(cd {place} && {command})" if folder else command
             raise UsageError(f"{file} {reason}", hint=f"write into it by hand: {line}")
     directory.mkdir(exist_ok=True)
     for file in files:
-        write_whole(file, hook.replace("@command@", command).encode(), mode=0o755)
+        write_whole(file, own[command].encode(), mode=0o755)
     return files
 
 
