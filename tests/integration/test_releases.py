@@ -15,6 +15,9 @@ from rig import BIN, Command, Tree
 from uvflow.environment import repair
 from uvflow.environment.installed import Environment
 from uvflow.environment.repair import Depth, Past
+from uvflow.fingerprint import MAX_BYTES
+from uvflow.state import leases, locks
+from uvflow.state.store import State
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs links replaced by a rename")
 
@@ -146,6 +149,24 @@ def test_releases_beyond_those_to_keep_go_unless_a_command_runs_in_one(
     assert [name.rpartition("-")[2] for name in names(shop)] == ["4", "5"]
 
 
+def test_a_release_stays_where_its_directory_cannot_be_locked(
+    shop: Path, uvflow: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On NFS, for example, a command has a lease in the state alone."""
+    uvflow("sync", cwd=shop)
+    first = live(shop)
+    monkeypatch.setattr(leases, "take_directory", lambda *_args: True)
+    lease = locks.take_lease(State.of(shop), first, "uvflow run")
+    try:
+        for environ in ({}, lease.variables):  # of another process, and of one that it has started
+            for requirement in ("six==1.15.0", "idna"):
+                write_project(shop, requirement)
+                assert uvflow("sync", cwd=shop, environ=environ).code == 0
+            assert first.name in names(shop)
+    finally:
+        leases.close([*lease.descriptors])
+
+
 def test_what_a_user_has_put_into_a_release_is_not_removed(shop: Path, uvflow: Command) -> None:
     uvflow("sync", cwd=shop)
     first = live(shop)
@@ -171,6 +192,20 @@ def test_a_rollback_makes_an_earlier_release_live(shop: Path, uvflow: Command) -
     assert uvflow("run", "--prod", "--", "python", "-c", PREFIX, cwd=shop).out == f"{first}\n"
     assert uvflow("rollback", second.name, cwd=shop).code == 0
     assert uvflow("sync", cwd=shop).err == "Already in sync: prod (as last time)\n"
+
+
+def test_a_release_is_not_made_from_a_lockfile_that_cannot_be_read(
+    shop: Path, uvflow: Command
+) -> None:
+    """uv would read one that is too large for uvflow."""
+    with (shop / "uv.lock").open("ab") as lockfile:
+        lockfile.write(b"# a long comment\n" * (MAX_BYTES // 16))
+    done = uvflow("sync", cwd=shop)
+    assert (done.code, done.err.partition("\n")[0]) == (
+        3,
+        f"error: {shop / 'uv.lock'} cannot be read",
+    )
+    assert not list(shop.glob(".venv-prod.releases/*"))
 
 
 def test_a_rollback_that_is_not_possible_changes_nothing(shop: Path, uvflow: Command) -> None:

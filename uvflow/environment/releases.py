@@ -28,7 +28,7 @@ from uvflow.environment.integrity import origin_problem
 from uvflow.environment.ownership import RECEIPT, move_by_hand, reason_to_keep
 from uvflow.environment.repair import Depth, Past, find_damage, summary
 from uvflow.errors import DamagedError, DiskError, UsageError, disk_errors
-from uvflow.files import claim, directory_size, link_to, remove, write_whole
+from uvflow.files import claim, directory_size, link_to, read_bytes, remove, write_whole
 from uvflow.project.schema import suggestion
 from uvflow.state import journal, leases, locks
 from uvflow.state.store import CACHEDIR_SIGNATURE, Progress
@@ -132,7 +132,7 @@ def begin_release(context: SyncContext, progress: Progress) -> SyncContext:
     # Not what a link names that is dangling: that would be live before it is made.
     named = filter(None, [*_directories(context), context.live_release])
     number = max(map(_number, named), default=0) + 1
-    path = directory / f"{_digest(context.project.lockfile)[:_DIGITS]}-{number}"
+    path = directory / f"{_lockfile_digest(context)[:_DIGITS]}-{number}"
     claim(_mark(path))
     relative = os.path.relpath(path, context.project.workspace)
     profile = context.profile._replace(environment=relative, releases=0)
@@ -176,7 +176,7 @@ def finish_release(
         "profile": context.profile.name,
         "uv": uv_version,
         "python": python_version(environment),
-        "lockfile_digest": _digest(context.project.lockfile),
+        "lockfile_digest": _lockfile_digest(context),
         "git_commit": commit,
         "git_is_clean": is_clean,
         "distributions": [
@@ -189,10 +189,17 @@ def finish_release(
         _mark(release).unlink()
     link_to(_target(context, release), context.place)
     for old in find_releases(context)[: -context.profile.releases]:
+        if old.is_in_use:
+            continue
         if reason := reason_to_keep(old.path):
             progress(f"{old.path} {reason}: it was kept")
         else:
             remove_release(context, old.path, progress)
+
+
+def _lockfile_digest(context: SyncContext) -> str:
+    """Raises DiskError: a receipt must not say that a release was made from an empty lockfile."""
+    return hashlib.sha256(read_bytes(context.project.lockfile)).hexdigest()
 
 
 def _digest(path: Path) -> str:
@@ -223,8 +230,10 @@ def remove_release(context: SyncContext, path: Path, progress: Progress) -> None
     """
     held: list[int] = []
     try:
-        # A command of `run` that has just begun, or that has started this process, has the lease.
+        # A command of `run` that has just begun, or that has started this process, has the lease;
+        # NFS locks no directory for it.
         is_free = leases.take_directory(str(Environment(path).scripts), leases.EXCLUSIVE, held)
+        is_free &= not leases.running_leases(str(context.state.directory), str(path))
         if is_free and path != context.live_release:
             claim(_mark(path))  # half of one is not a release
             with disk_errors(path, "cannot be removed"):

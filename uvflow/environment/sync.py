@@ -114,6 +114,7 @@ def _make_release(context: SyncContext, uv: Uv, mutex: Mutex, progress: Progress
     from uvflow.environment import releases  # few profiles have them
 
     _require_lockfile(context.project)
+    inputs.check_inputs(context.project)
     release = releases.begin_release(context, progress)
     path = release.environment
     try:
