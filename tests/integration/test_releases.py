@@ -194,6 +194,19 @@ def test_a_rollback_makes_an_earlier_release_live(shop: Path, uvflow: Command) -
     assert uvflow("sync", cwd=shop).err == "Already in sync: prod (as last time)\n"
 
 
+def test_what_was_rolled_back_to_outlives_what_it_replaced(shop: Path, uvflow: Command) -> None:
+    uvflow("sync", cwd=shop)
+    first = live(shop)
+    write_project(shop, "six==1.15.0")
+    uvflow("sync", cwd=shop)
+    assert uvflow("rollback", cwd=shop).code == 0
+    write_project(shop, "idna")
+    assert uvflow("sync", cwd=shop).code == 0
+    assert names(shop) == [first.name, live(shop).name]
+    assert uvflow("rollback", cwd=shop).code == 0
+    assert live(shop) == first
+
+
 def test_a_release_is_not_made_from_a_lockfile_that_cannot_be_read(
     shop: Path, uvflow: Command
 ) -> None:

@@ -187,8 +187,10 @@ def finish_release(
     write_whole(release / RECEIPT, json.dumps(receipt, indent=2).encode() + b"\n")
     with disk_errors(release):
         _mark(release).unlink()
+    last = context.live_release  # after a rollback an old one, and yet the one known to be good
     link_to(_target(context, release), context.place)
-    for old in find_releases(context)[: -context.profile.releases]:
+    ranked = sorted(find_releases(context), key=lambda each: (each.is_live, each.path == last))
+    for old in ranked[: -context.profile.releases]:
         if old.is_in_use:
             continue
         if reason := reason_to_keep(old.path):
