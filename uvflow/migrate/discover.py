@@ -240,7 +240,8 @@ def input_file(name: str) -> InputFile | None:
     text = path.stem
     if match:
         text = match["after"] or match["before"] or ""
-    group = _MEANINGS.get(_group_name(text), _group_name(text))
+    group = _group_name(text)
+    group = _MEANINGS.get(group, group)
     return InputFile(path=name, role=Role.GROUP if group else Role.PROJECT, of=group)
 
 

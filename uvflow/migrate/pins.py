@@ -82,15 +82,16 @@ class _Sorter:
     pins: dict[tuple[str, str], Pin] = field(default_factory=dict)
 
     def add_compiled(self, requirement: Requirement) -> None:
-        version = pinned_version(requirement)
+        version, source = pinned_version(requirement), requirement.source
+        if version and source is None:
+            self._add_pin(requirement, version)
+            return
         wanted = self.wanted.get(requirement.name or "", [])
-        if requirement.source is None:
+        if source is None:
             is_wanted = any(other.text == requirement.text for other in wanted)
         else:
-            is_wanted = any(other.source == requirement.source for other in wanted)
-        if version and requirement.source is None:
-            self._add_pin(requirement, version)
-        elif is_wanted:
+            is_wanted = any(other.source == source for other in wanted)
+        if is_wanted:
             self.outcomes.record_bucket(Bucket.MERGED, requirement.origin)
         else:
             entry = describe_entry(requirement)

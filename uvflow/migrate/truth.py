@@ -131,16 +131,18 @@ def _compared(source: Source, counting: Source) -> ImportedRequirements:
     pins: list[Pin] = []
     groups: dict[str, tuple[Entry, ...]] = {}
     found: list[Finding] = []
+    locked = {(pin.name, Version(pin.version)) for pin in counting.imported.pins}
     for group, entries in {"": imported.dependencies, **imported.groups}.items():
         if not entries:
             continue
         first = entries[0].origin
         own = _exact_pins(entries)
-        meanings = [_meaning(entry) for entry in known.get(canonicalize_name(group), ())]
+        same = known.get(canonicalize_name(group))
+        meanings = [_meaning(entry) for entry in same or ()]
         if all(_meaning(entry) in meanings for entry in entries):
             moves |= dict.fromkeys((entry.origin for entry in entries), Bucket.MERGED)
             found.append(findings.warning("export", f"{counting.title} has the same", first))
-        elif _is_export(own, counting):
+        elif own and all((pin.name, Version(pin.version)) in locked for pin in own):
             moves |= dict.fromkeys((entry.origin for entry in entries), Bucket.MERGED)
             message = f"this is an export of the lock file of {counting.title}"
             found.append(findings.warning("export", message, first))
@@ -148,10 +150,7 @@ def _compared(source: Source, counting: Source) -> ImportedRequirements:
             pins += own
             message = f"its versions are kept; {counting.title} says what is needed"
             found.append(findings.warning("pins-only", message, first))
-        elif group and (
-            canonicalize_name(group) not in known
-            or _is_tests_require(known[canonicalize_name(group)])  # nothing installed that list
-        ):
+        elif group and (same is None or _is_tests_require(same)):  # nothing installed that list
             groups[group] = entries
         else:
             message = f"two sources of dependencies: {counting.title} and {first.path}"
@@ -177,12 +176,6 @@ def _exact_pins(entries: Sequence[Entry]) -> list[Pin]:
     pins = [as_pin(entry) for entry in named]
     is_exact = len(pins) == len(entries) and all(pin.version for pin in pins)
     return pins if is_exact else []
-
-
-def _is_export(pins: list[Pin], counting: Source) -> bool:
-    """Whether the lock file of `counting` has all `pins`."""
-    locked = {(pin.name, Version(pin.version)) for pin in counting.imported.pins}
-    return bool(pins) and all((pin.name, Version(pin.version)) in locked for pin in pins)
 
 
 def _is_compiled(pins: list[Pin], counting: Source) -> bool:
