@@ -10,7 +10,7 @@ from uvflow import findings
 from uvflow.findings import Origin
 from uvflow.migrate.formats import tox
 from uvflow.migrate.formats.local_project import is_installable
-from uvflow.migrate.formats.pip.requirements_txt import Line, as_comment
+from uvflow.migrate.formats.pip.requirements_txt import Line, as_comment, as_file
 from uvflow.migrate.formats.pip.sources import read_requirement
 from uvflow.migrate.includes import Includes, Reader, follow_includes
 from uvflow.migrate.indexes import (
@@ -26,6 +26,7 @@ from uvflow.migrate.model import (
     PROFILES,
     Bucket,
     ImportedRequirements,
+    ImportOptions,
     IncludeGroup,
     InputFile,
     Read,
@@ -74,6 +75,19 @@ def import_files(inputs: Iterable[InputFile], reader: Reader) -> ImportedRequire
         findings=outcomes.findings,
         files=tuple(files),
     )
+
+
+def import_lines(
+    path: str, lines: Mapping[int, str], read_file: Read, options: ImportOptions
+) -> ImportedRequirements:
+    """Import `lines`, by their numbers, as if they were a requirements file at `path`."""
+    data = as_file(lines)
+
+    def read(other: str) -> bytes:
+        return data if other == path else read_file(other)
+
+    reader = Reader(read_file=read, options=options)
+    return import_files([InputFile(path=path, role=Role.PROJECT)], reader)
 
 
 def _read_lines(

@@ -6,12 +6,10 @@ from typing import Any, NamedTuple
 
 from uvflow.errors import UsageError
 from uvflow.findings import Origin
-from uvflow.migrate.formats.pip.requirements_txt import as_file
 from uvflow.migrate.formats.versions import read_constraint
-from uvflow.migrate.groups import import_files
-from uvflow.migrate.includes import Reader
+from uvflow.migrate.groups import import_lines
 from uvflow.migrate.ledger import LineOutcomes
-from uvflow.migrate.model import NAME, Bucket, ImportedRequirements, InputFile, Read, Role
+from uvflow.migrate.model import NAME, Bucket, ImportedRequirements, Read
 from uvflow.migrate.toml_lines import Keys, TomlLine
 
 # Packages of conda that are the same project on PyPI, under the same name …
@@ -94,13 +92,8 @@ class _Reader:
         """The import of the requirements file, with the rest of the environment."""
         numbered = enumerate(self.lines, 1)
         comments = {at: text for at, text in numbered if text.lstrip().startswith("#")}
-        data = as_file(comments | self.requirements)
-
-        def read(path: str) -> bytes:
-            return data if path == self.path else read_file(path)
-
-        reader = Reader(read_file=read, options=self.outcomes.options)
-        imported = import_files([InputFile(path=self.path, role=Role.PROJECT)], reader)
+        lines = comments | self.requirements
+        imported = import_lines(self.path, lines, read_file, self.outcomes.options)
         own, *others = imported.files
         buckets = {**own.outcomes, **self.outcomes.buckets}
         return replace(

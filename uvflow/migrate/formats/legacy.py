@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from uvflow.migrate.formats.local_project import read_if_there
-from uvflow.migrate.formats.pip.requirements_txt import as_file
 from uvflow.migrate.formats.tool_tables import SOURCES_SHAPE, ToolTables
-from uvflow.migrate.groups import import_files
+from uvflow.migrate.groups import import_files, import_lines
 from uvflow.migrate.includes import Reader
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import Bucket, ImportedRequirements, InputFile, Read, Role
@@ -104,13 +103,8 @@ def read_pip_tools(path: str, read_file: Read, outcomes: LineOutcomes) -> Import
                     lines[item.origin.line].append(f"--{option}{value}")
             elif option != "pip-args" and not isinstance(entry.value, dict):
                 tables.drop(*where)
-    data = as_file({number: " ".join(texts) for number, texts in lines.items()})
-
-    def read_options(other: str) -> bytes:
-        return data if other == path else read_file(other)
-
-    reader = Reader(read_file=read_options, options=outcomes.options)
-    imported = import_files([InputFile(path=path, role=Role.PROJECT)], reader)
+    joined = {number: " ".join(texts) for number, texts in lines.items()}
+    imported = import_lines(path, joined, read_file, outcomes.options)
     own, *others = imported.files
     for origin, bucket in own.outcomes.items():
         outcomes.record_bucket(bucket, origin)
