@@ -4,7 +4,6 @@ import contextlib
 import functools
 import itertools
 import os
-import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +30,7 @@ from uvflow.migrate.plan import Change, InitOptions, Plan, relative_name
 from uvflow.migrate.report import error_as_json, needs_user_error
 from uvflow.migrate.temporary_project import TemporaryProject
 from uvflow.migrate.toml_lines import TomlLine
-from uvflow.migrate.toml_text import TomlEdits, apply_edits, literal
+from uvflow.migrate.toml_text import TomlEdits, apply_edits, literal, parsed
 from uvflow.paths import LOCKFILE, MANIFEST, project_root
 from uvflow.project import profiles, schema
 from uvflow.project.manifest import Project, member_directories, parse_manifest, workspace_of
@@ -337,7 +336,7 @@ def _with_metadata(plan: Plan, name: str, project: TemporaryProject) -> Plan:
     imported, dynamic = plan.imported, plan.imported.metadata.get("dynamic", ())
     python = imported.requires_python
     if python is None and "requires-python" not in dynamic:  # then uv chooses it
-        base = tomllib.loads(project.initial_pyproject(name, None))
+        base = parsed(project.initial_pyproject(name, None))
         python = base["project"].get("requires-python")
         if python and _is_built(plan, imported):
             imported = plan.with_findings(_python_added(python)).imported

@@ -26,7 +26,7 @@ from uvflow.migrate.formats.setup_script import (
     pairs_of,
     read_options,
 )
-from uvflow.migrate.formats.tool_tables import SCRIPT_TABLES, Collector
+from uvflow.migrate.formats.tool_tables import Collector, entry_point_table
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.model import NAME, Bucket, ImportedRequirements, Read, Requirement
 from uvflow.migrate.toml_lines import Keys, TomlLine
@@ -174,16 +174,12 @@ class _Metadata(Collector):
     def _read_entry_points(self, option: Option, groups: Values) -> None:
         found: dict[Keys, str] = {}
         for group, entries in groups.items():
-            table = SCRIPT_TABLES.get(str(group), ("entry-points", str(group)))
+            table = entry_point_table(str(group))
             for entry in items_of(entries):
-                name, _, reference = _line(entry).partition("=")
-                path = ("project", *table, name.strip())
-                if found.setdefault(path, reference.strip()) != reference.strip():
-                    message = (
-                        f"`{'.'.join(path)}` would be `{found[path]}` and `{reference.strip()}`"
-                    )
-                    origin = option.origins[0]
-                    self.outcomes.refuse("same-name", message, origin, "remove one of them")
+                name, _, reference = (part.strip() for part in _line(entry).partition("="))
+                path = (*table, name)
+                if found.setdefault(path, reference) != reference:
+                    self.refuse_same(path, found[path], reference, option.origins[0])
         if isinstance(option.value, Text):  # setuptools fails at it where [project] has no table
             tables = {path[1] for path in found}
             empty = {"scripts", "gui-scripts", "entry-points"} - tables

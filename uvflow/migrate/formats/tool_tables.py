@@ -33,7 +33,7 @@ from uvflow.paths import MANIFEST
 
 ENV_FILE = (*PROFILES, "dev", "env-file")
 # Entry points of setuptools and flit that have a table of their own in [project].
-SCRIPT_TABLES = {"console_scripts": ("scripts",), "gui_scripts": ("gui-scripts",)}
+_SCRIPT_TABLES = {"console_scripts": ("scripts",), "gui_scripts": ("gui-scripts",)}
 
 # Keys of an index that uv has no equivalent of.
 _NOT_IN_UV = {
@@ -87,6 +87,10 @@ class Collector:
         for extra in result.own_extras:
             self.own_extras.setdefault("dev", {})[extra] = line.origin
         return result
+
+    def refuse_same(self, place: Keys, first: Any, second: Any, origin: Origin) -> None:
+        message = f"`{'.'.join(place)}` would be `{first}` and `{second}`"
+        self.outcomes.refuse("same-name", message, origin, "remove one of them")
 
 
 @dataclass(kw_only=True)
@@ -151,8 +155,7 @@ class ToolTables(Collector):
         entry = replace(entry, value=entry.value if value is None else value)
         known = self.values.get(to, entry)
         if known.value != entry.value and to[1] in ("scripts", "gui-scripts"):
-            message = f"`{'.'.join(to)}` would be `{known.value}` and `{entry.value}`"
-            self.outcomes.refuse("same-name", message, entry.origin, "remove one of them")
+            self.refuse_same(to, known.value, entry.value, entry.origin)
         self.record(Bucket.IMPORTED if to[0] == "project" else Bucket.SETTING, *path)
         self.moved.append(path)
         self.values[to] = entry
@@ -167,10 +170,9 @@ class ToolTables(Collector):
             self.move_each((*path, key), (*to, key))
 
     def move_entry_points(self, *path: str) -> None:
-        """Move the groups of entry points; those of scripts have tables of their own (PEP 621)."""
+        """Move the groups of entry points."""
         for group in self.file.value(*path) or ():
-            place = SCRIPT_TABLES.get(group, ("entry-points", group))
-            self.move_each((*path, group), ("project", *place))
+            self.move_each((*path, group), entry_point_table(group))
 
     def change(self, path: Keys, value: Any) -> None:
         """Replace the value at `path`, if it exists."""
@@ -417,6 +419,11 @@ class DependencyTables(ToolTables):
             message = f"there is no source `{keys['source']}`"
             self.outcomes.refuse("unknown-source", message, entry.origin, "correct it")
         return {"index": name} if name else None
+
+
+def entry_point_table(group: str) -> Keys:
+    """The table of a group of entry points (PEP 621)."""
+    return ("project", *_SCRIPT_TABLES.get(group, ("entry-points", group)))
 
 
 def _location(keys: Mapping[str, Any]) -> str:
