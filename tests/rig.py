@@ -60,3 +60,11 @@ def by_click(*words: str, cwd: Path) -> Result:
         [sys.executable, "-c", code, *words], cwd=cwd, capture_output=True, text=True, check=False
     )
     return Result(done.returncode, done.stdout, done.stderr)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process of Linux exists, and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from rig import is_running
 
 from uvflow import process, uv
 from uvflow.errors import StaleLockfileError, UsageError, UvflowError, UvMissingError
@@ -294,10 +295,3 @@ def test_uv_is_killed_along_with_uvflow(tmp_path: Path) -> None:
     deadline = time.monotonic() + 10
     while is_running(number):
         assert time.monotonic() < deadline
-
-
-def is_running(number: int) -> bool:
-    try:
-        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rig import BIN, Command, Tree
+from rig import BIN, Command, Tree, is_running
 from wheels import add_wheel
 
 from uvflow.environment import integrity
@@ -305,13 +305,6 @@ def test_killing_uvflow_takes_uv_with_it(shop: Path) -> None:
         process.kill()
     time.sleep(0.2)
     assert not is_running(int((shop / "pid").read_text()))
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.mark.parametrize("command", ["sync", "verify"])
