@@ -270,6 +270,17 @@ def test_a_copy_is_not_done_by_a_link_that_leads_nowhere(shop: Path, uvflow: Com
     assert not (shop / "nowhere").exists()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
+@pytest.mark.parametrize("mode", [0o600, 0o777])
+def test_a_copy_has_the_mode_of_its_source_and_the_umask(
+    shop: Path, uvflow: Command, mode: int
+) -> None:
+    (shop / "settings.example").chmod(mode)
+    uvflow("setup", cwd=shop)
+    (shop / "other").touch(mode)
+    assert (shop / "settings").stat().st_mode == (shop / "other").stat().st_mode
+
+
 def test_a_copy_names_its_step_and_what_is_not_there(shop: Path, uvflow: Command) -> None:
     manifest = shop / "pyproject.toml"
     manifest.write_text(manifest.read_text().replace('to = "settings"', 'to = "conf/settings"'))
@@ -370,9 +381,12 @@ def test_the_script_runs_setup_where_it_lies_by_the_uv_that_is_there(
     root = tree({"uv": '#!/bin/sh\necho "$PWD" "$@"\n'})
     (root / "uv").chmod(0o755)
     (root / "setup").write_text(uvflow("setup", "--script", "sh").out)
+    elsewhere = root / "elsewhere"  # where a relative `cd` would look first
+    (elsewhere / root.name).mkdir(parents=True)
     done = subprocess.run(
-        ["sh", root / "setup", "--check"],
-        env={**os.environ, "PATH": f"{root}:{os.environ['PATH']}"},
+        ["sh", f"{root.name}/setup", "--check"],
+        cwd=root.parent,
+        env={**os.environ, "PATH": f"{root}:{os.environ['PATH']}", "CDPATH": str(elsewhere)},
         capture_output=True,
         check=True,
         text=True,

@@ -238,7 +238,10 @@ def _copy(root: Path, source: str, target: str, step: str) -> None:
     data = read_bytes(target_inside(root / source, root))
     place = target_inside(root / target, root)
     remove_unfinished(place.parent, place.name)  # of a setup that was killed
-    write_whole(place, data)
+    umask = os.umask(0o077)
+    os.umask(umask)
+    mode = (root / source).stat().st_mode & 0o777 & ~umask  # a script, or for nobody else's eyes
+    write_whole(place, data, mode=mode)
 
 
 def bootstrap_script(kind: str) -> str:
