@@ -185,6 +185,16 @@ dev = [{ name = "gunicorn" }]
     assert "ruff" not in lint_context(Project.load(root)).optional
 
 
+def test_what_only_members_bring(tree: Tree) -> None:
+    api = local("shop-api", needs=["gunicorn"], source='editable = "api"')
+    lock = locked(local("shop", needs=["web"]), api, package("web"), package("gunicorn"))
+    root = tree({"pyproject.toml": manifest(), "uv.lock": lock})
+    assert lint_context(Project.load(root)).optional["gunicorn"] == ("shop-api",)
+    no_project = locked(api, package("gunicorn"))
+    (root / "uv.lock").write_text(no_project)
+    assert lint_context(Project.load(root)).optional == {}
+
+
 def test_without_a_lockfile_what_is_locked_is_not_known(tree: Tree) -> None:
     context = lint_context(Project.load(tree({"pyproject.toml": manifest()})))
     assert context.locked is None

@@ -62,10 +62,29 @@ def test_a_script_needs_what_it_runs_before_the_service() -> None:
         ("-c python:shop.app", []),
     ],
 )
-def test_a_configuration_of_gunicorn(words: str, found: list[str]) -> None:
+@pytest.mark.parametrize("server", ["gunicorn", "hypercorn"])
+def test_a_configuration_of_a_server(server: str, words: str, found: list[str]) -> None:
     files = CONTEXT.files | {"deploy/gunicorn.conf.py"}
-    context = replace(CONTEXT, files=files, locked=frozenset({"gunicorn"}))
-    assert started(f"CMD exec gunicorn {words} main:app", context) == found
+    context = replace(CONTEXT, files=files, locked=frozenset({server}))
+    assert started(f"CMD exec {server} {words} main:app", context) == found
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("-A shop.worker", ["the image has no shop.worker in /app"]),
+        ("--app=shop.worker:queue", ["the image has no shop.worker in /app"]),
+        ("-A shop.app", []),
+        ("-A shop.queue", []),  # an attribute of the package
+        ("-A shop", []),
+        ("-A shop.app -P gevent", ["gevent is not in uv.lock"]),
+    ],
+)
+def test_what_celery_loads(words: str, found: list[str]) -> None:
+    files = CONTEXT.files | {"shop/__init__.py"}
+    text = reading({"shop/__init__.py": "from .app import queue\n"})
+    context = replace(CONTEXT, files=files, locked=frozenset({"celery"}), text=text)
+    assert started(f"CMD exec celery {words} worker", context) == found
 
 
 @pytest.mark.parametrize(
@@ -248,6 +267,10 @@ def test_an_archive_that_is_unpacked_may_have_any_file(archive: str) -> None:
         (("server",), "--locked && uv pip install .[server]", False),
         (("dev",), "--locked", True),  # UV_NO_DEV is set
         (("dev",), "--locked --group=dev", False),
+        (("shop-api",), "--locked", True),
+        (("shop-api",), "--locked --package shop-api", False),
+        (("shop-api",), "--locked --all-packages", False),
+        (("shop-api",), "--locked --directory=api", False),
         ((), "--locked", False),
     ],
 )
@@ -256,7 +279,8 @@ def test_a_server_that_no_sync_installs(
     sync: str,
     is_found: bool,  # noqa: FBT001
 ) -> None:
-    context = replace(CONTEXT, optional={"uvicorn": chosen} if chosen else {})
+    optional = {"uvicorn": chosen} if chosen else {}
+    context = replace(CONTEXT, optional=optional, local=frozenset({"shop_api"}))
     text = GOOD.replace("sync --locked", f"sync {sync}")
     why = f"uv.lock has it for {' and '.join(chosen)} alone, which no sync installs"
     assert (f"uvicorn is not in the image: {why}" in messages(text, context)) is is_found
@@ -265,3 +289,27 @@ def test_a_server_that_no_sync_installs(
     assert any("not in the image" in m for m in messages(by_default, context)) is (
         is_found and not is_dev
     )
+
+
+def test_a_script_with_the_line_ends_of_windows() -> None:
+    script = '#!/bin/sh\r\nexec "$@"\r\n'
+    context = replace(CONTEXT, files=CONTEXT.files | {"entry"}, text=reading({"entry": script}))
+    entry = f'ENTRYPOINT ["./entry"]\n{CMD}'
+    why = "entry has the line ends of Windows: `/bin/sh\\r` is nowhere"
+    assert started(entry, context) == [why]
+    assert started(f"RUN sed -i 's/\\r$//' entry\n{entry}", context) == []
+
+
+def test_a_script_that_a_wrapper_is_to_start() -> None:
+    context = replace(CONTEXT, files=CONTEXT.files | {"bin/entry.sh"})
+    entry = 'RUN apt-get install tini\nENTRYPOINT ["tini", "--", "{}"]'
+    copied = f"COPY bin/entry.sh /usr/local/bin/\n{entry}\n{CMD}"
+    missing = "entri.sh does not exist in the image"
+    assert missing in started(copied.format("entri.sh"), context)
+    assert not any("exist" in each for each in started(copied.format("entry.sh"), context))
+
+
+def test_an_entry_script_in_the_dockerfile_itself() -> None:
+    script = "COPY --chmod=755 <<EOF /entry\n#!/bin/sh\nexec flask run\nEOF"
+    said = started(f'{script}\nENTRYPOINT ["/entry"]')
+    assert "flask is not in uv.lock" in said

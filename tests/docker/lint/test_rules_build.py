@@ -50,6 +50,20 @@ def test_an_install_that_does_not_read_the_lockfile(what: str) -> None:
     assert ("lockfile-passed-over", 4) in changed(SYNC, f"uv pip install --system {what}")
 
 
+def test_the_project_alone_is_installed_beside_what_is_locked() -> None:
+    assert changed(SYNC, f"{SYNC} && uv pip install --no-deps .") == []
+
+
+def test_a_stage_that_another_stage_copies_from() -> None:
+    text = GOOD.replace(
+        "FROM build\n",
+        "FROM python:3.13-slim-trixie AS list\nRUN uv pip compile pyproject.toml -o all.txt\n"
+        "FROM debian:trixie-slim AS more\nCOPY --from=list /all.txt .\n"
+        "FROM build\nCOPY --from=more /all.txt .\n",
+    )
+    assert found(text) == [("lockfile-passed-over", 10)]
+
+
 def test_an_install_of_what_was_exported_is_like_a_sync() -> None:
     export = "uv export --frozen --no-dev -o r.txt && uv pip install --system -r r.txt"
     assert changed(SYNC, export) == [("sync-frozen", 4)]
@@ -408,3 +422,54 @@ def test_a_python_that_its_user_may_not_read() -> None:
         assert "python-below-root" not in dict(found(other))
     root = "COPY --from=build /root/.local /root/.local\n"
     assert ("python-below-root", 8) in found(MANAGED.replace(BRINGS, root + BRINGS))
+
+
+@pytest.mark.parametrize(
+    ("pin", "more", "is_found"),
+    [
+        ("3.14\n", "", True),
+        ("3.14.1\n", "", True),
+        ("3.13\n", "", False),
+        ("pypy@3.11\n", "", False),
+        ("3.14\n", "ENV UV_PYTHON_DOWNLOADS=never", False),
+        ("3.14\n", "ENV UV_PYTHON=3.13", False),
+    ],
+)
+def test_a_python_version_that_the_base_image_has_not(pin: str, more: str, is_found: bool) -> None:  # noqa: FBT001
+    files = CONTEXT.files | {".python-version"}
+    context = replace(
+        CONTEXT, files=files, text={".python-version": pin, "main.py": ""}.__getitem__
+    )
+    text = SYSTEM.replace("FROM debian:trixie-slim", "FROM python:3.13-slim-trixie")
+    assert "python-not-there" not in dict(found(text, context))  # no step has the file
+    seen = text.replace("RUN --mount", f"{more}\nCOPY .python-version .\nRUN --mount")
+    assert ("python-not-there" in dict(found(seen, context))) is is_found
+
+
+PACKAGES = """\
+FROM python:3.13-slim-trixie AS build
+RUN pip install -r requirements.txt
+FROM python:3.13-slim-trixie
+COPY --from=build /usr/local/lib/python3.13/site-packages /usr/local/lib/python3.13/site-packages
+WORKDIR /app
+COPY main.py .
+USER 10001
+CMD ["python", "-u", "main.py"]
+"""
+
+
+def test_packages_that_are_copied_for_another_python() -> None:
+    assert found(PACKAGES) == []
+    other = PACKAGES.replace("FROM python:3.13-slim-trixie\n", "FROM python:3.14-slim-trixie\n")
+    assert found(other) == [("pythons-differ", 4)]
+
+
+def test_packages_that_are_copied_without_their_programs() -> None:
+    words = 'CMD ["uvicorn", "--host=0.0.0.0", "main:app"]'
+    text = PACKAGES.replace('CMD ["python", "-u", "main.py"]', f"ENV PYTHONUNBUFFERED=1\n{words}")
+    assert found(text) == [("start-not-there", 9)]
+    for other in (
+        text.replace('"uvicorn", ', '"python", "-m", "uvicorn", '),
+        text.replace("WORKDIR", "COPY --from=build /usr/local/bin /usr/local/bin\nWORKDIR"),
+    ):
+        assert found(other) == []

@@ -228,3 +228,25 @@ def test_a_uv_that_is_named_without_a_slash() -> None:
 def test_a_program_that_drops_root_by_an_option() -> None:
     text = GOOD.replace("USER 10001:10001\n", "")
     assert found(text.replace('"main:app"', '"--user=app", "main:app"')) == []
+
+
+def test_a_program_that_is_no_service_may_buffer() -> None:
+    context = replace(CONTEXT, scripts=frozenset({"shop"}), packages=(".",))
+    text = GOOD.replace(" PYTHONUNBUFFERED=1", "").replace(" --no-install-project", "")
+    text = text[: text.index("CMD")]
+    program = f'{text}ENTRYPOINT ["shop"]\n'
+    assert found(program, context) == []
+    assert found(f"{program}EXPOSE 80\n", context) == [("output-buffered", 9)]
+    assert found(f'{text}CMD ["shop"]\n', context) == [("output-buffered", 9)]
+
+
+def test_uv_is_for_the_images_that_are_built_on_this_one() -> None:
+    line = "COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /bin/uv\nONBUILD RUN uv sync --locked"
+    assert "uv-in-image" not in dict(added(line))
+
+
+@pytest.mark.parametrize("start", ["init", "entry"])
+def test_a_start_that_takes_another_user(start: str) -> None:
+    script = "COPY <<EOF /entry\n#!/bin/sh\nexec setpriv --reuid=app flask\nEOF\n"
+    text = f'{script}ENTRYPOINT ["/{start}"]'
+    assert "runs-as-root" not in dict(changed(f"{USER}\n", f"{text}\n"))

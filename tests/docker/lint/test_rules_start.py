@@ -62,7 +62,34 @@ def test_a_start_through_uv() -> None:
 def test_a_development_server(words: str) -> None:
     there = frozenset({"fastapi-cli", "flask", "uvicorn"})
     context = replace(CONTEXT, files=CONTEXT.files | {"manage.py"}, locked=there)
-    assert changed(CMD, f"CMD [{words}]", context) == [("development-server", 13)]
+    codes = dict(changed(CMD, f"CMD [{words}]", context))
+    assert codes.pop("development-server") == 13
+    assert codes == ({} if "--host=::" in words else {"listens-locally": 13})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("python manage.py runserver 0.0.0.0:8000", "python manage.py runserver 0:8000"),
+        *("flask run --host=0.0.0.0", "env FLASK_RUN_HOST=:: flask run", "flask run -h ::"),
+    ],
+)
+def test_a_development_server_with_an_address(words: str) -> None:
+    files = CONTEXT.files | {"manage.py"}
+    assert {*starts(words, files=files, locked=frozenset({"flask"}))} == {"development-server"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["gunicorn --host 0.0.0.0 main:app", "hypercorn --port=80 main:app", "uvicorn -b :80 main:app"],
+)
+def test_an_option_of_another_server(words: str) -> None:
+    there = frozenset({"gunicorn", "hypercorn", "uvicorn"})
+    assert starts(words, locked=there) == ["starts-nothing"]
+
+
+def test_files_that_are_exported_start_nothing() -> None:
+    assert found(f"{GOOD}FROM scratch AS dist\nCOPY --from=build /app/dist /\n") == []
 
 
 def test_a_shell_between_the_service_and_its_signals() -> None:
@@ -384,3 +411,33 @@ def test_an_argument_may_be_set_elsewhere(file: str) -> None:
     entry = 'ENTRYPOINT ["./entry.sh"]\n' if file == "entry.sh" else ""
     lines = f'ARG PORT\n{entry}CMD ["sh", "-c", "exec uvicorn --host=:: --port=$PORT main:app"]'
     assert "argument-at-start" not in dict(changed(CMD, lines, context))
+
+
+FASTAPI = "from fastapi import FastAPI\napp = FastAPI()\n"
+ROUTE = '@app.get("/healthz")\ndef health(): ...\n'
+
+
+@pytest.mark.parametrize(
+    ("main", "path", "is_found"),
+    [
+        (FASTAPI + ROUTE, "/health", True),
+        (FASTAPI + ROUTE, "/api/health/", True),
+        (FASTAPI + ROUTE, "/api/healthz", False),
+        (FASTAPI + ROUTE, "/docs", False),
+        (FASTAPI + ROUTE, "/", False),
+        (FASTAPI + ROUTE, "/$CHECK", False),
+        (f'{FASTAPI}@app.get("/{{name}}")\ndef any(name): ...\n', "/health", False),
+        (f"{FASTAPI}@app.get(PATH)\ndef check(): ...\n", "/health", False),
+        (f'{FASTAPI}app.mount("/", other)\n', "/health", False),
+        (f"{FASTAPI}extend(app)\n", "/health", False),
+        (f"{FASTAPI}import kit.healths\n", "/health", False),
+        ("from kit import app\n", "/health", False),
+    ],
+)
+def test_the_path_of_a_health_check(main: str, path: str, is_found: bool) -> None:  # noqa: FBT001
+    probe = f"""HEALTHCHECK CMD python -c "u.urlopen('http://localhost:8000{path}')\""""
+    context = replace(CONTEXT, text=reading({"main.py": main}))
+    codes = [("health-path-unknown", 13)] if is_found else []
+    assert changed(CMD, f"{probe}\n{CMD}", context) == codes
+    by_library = replace(context, locked=frozenset({"uvicorn", "fastapi-healthchecks"}))
+    assert changed(CMD, f"{probe}\n{CMD}", by_library) == []

@@ -38,6 +38,7 @@ _RULES = {
     "environment-moved": (Severity.ERROR, "one path for it in every stage"),
     "environment-without-source": (Severity.ERROR, "uv sync --no-editable, or copy it as well"),
     "health-by-curl": (Severity.ERROR, 'CMD ["python", "-c", "import urllib.request; …"]'),
+    "health-path-unknown": (Severity.WARNING, "a path that the service answers"),
     "listens-locally": (Severity.WARNING, "--host=0.0.0.0, or gunicorn --bind=0.0.0.0:8000"),
     "lockfile-passed-over": (Severity.ERROR, "uv sync --locked"),
     "mount-missing": (Severity.ERROR, "create it (`uv lock` creates uv.lock)"),
@@ -56,7 +57,7 @@ _RULES = {
     "source-before-dependencies": (Severity.WARNING, "uv sync --no-install-project, then COPY"),
     "source-with-environment": (Severity.WARNING, "copy the environment, then the source"),
     "start-not-executable": (Severity.ERROR, "COPY --chmod=755, or git update-index --chmod=+x"),
-    "start-not-on-path": (Severity.ERROR, 'ENV PATH="/app/.venv/bin:$PATH"'),
+    "start-not-on-path": (Severity.ERROR, "put that directory first in ENV PATH"),
     "start-not-there": (Severity.ERROR, "name a file or a module that the image has"),
     "starts-nothing": (Severity.ERROR, 'CMD ["gunicorn", "--bind=0.0.0.0:8000", "app:app"]'),
     "starts-through-uv": (Severity.ERROR, "the program itself, with its bin directory in PATH"),
@@ -65,8 +66,8 @@ _RULES = {
     "sync-with-dev": (Severity.WARNING, "ARG UV_NO_DEV=1 before the first uv sync"),
     "user-not-there": (Severity.ERROR, "RUN useradd …, or a numeric USER 10001:10001"),
     "uv-at-start": (Severity.WARNING, "start the program itself, or ENV UV_NO_SYNC=1"),
-    "uv-bookworm-ended": (Severity.WARNING, "a tag on trixie, or mount uv"),
-    "uv-cache-in-layer": (Severity.WARNING, "RUN --mount=type=cache,target=/root/.cache/uv …"),
+    "uv-bookworm-ended": (Severity.NOTE, "mount a newer uv for the steps that need it"),
+    "uv-cache-in-layer": (Severity.WARNING, "a cache mount at uv's cache, or ENV UV_NO_CACHE=1"),
     "uv-in-image": (Severity.WARNING, "mount uv for the steps that need it"),
     "uv-installed-unpinned": (Severity.WARNING, "mount ghcr.io/astral-sh/uv:X.Y.Z for the step"),
     "uv-not-pinned": (Severity.WARNING, "a version: ghcr.io/astral-sh/uv:X.Y.Z"),
@@ -149,15 +150,20 @@ def lint_context(project: Project) -> LintContext:
 
 
 def _optional(lockfile: Lockfile, manifests: Iterable[Table]) -> dict[str, tuple[str, ...]]:
-    """The distributions that no plain dependency brings → the extras and groups that do.
+    """The distributions that `uv sync` alone does not bring → extras, groups and members that do.
 
     Of the groups that a sync installs by default, only `dev` is one of these.
     """
     tables = ((table_at(each, "tool", "uv"), group_names(each)) for each in manifests)
     defaults = {name for table, names in tables for name in default_groups(table, names)} - {"dev"}
     plain, chosen = list[Table](), list[tuple[str, Iterable[Table]]]()
+    at_root = lockfile.package_at(".")  # without one, a sync installs every member
     for package in lockfile.local_packages:
-        plain += package.table.get("dependencies", ())
+        needs = package.table.get("dependencies", ())
+        if at_root in {None, package}:
+            plain += needs
+        else:
+            chosen.append((package.name, needs))
         chosen += package.table.get("optional-dependencies", {}).items()
         chosen += package.table.get("dev-dependencies", {}).items()
     always = _reached(lockfile, [*plain, *(r for n, rows in chosen if n in defaults for r in rows)])

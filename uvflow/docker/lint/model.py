@@ -176,8 +176,8 @@ class LintContext:
 
     `files` are those that exist, `packages` the directories of packages that are installed
     editable, `not_ignored` the patterns that the .dockerignore lacks, `locked` the distributions
-    in uv.lock (None: unknown), `optional` those that only extras or groups bring, with the names of
-    these, `local` the packages of the build context as modules, `renamed`
+    in uv.lock (None: unknown), `optional` those that only extras, groups or members bring, with the
+    names of these, `local` the packages of the build context as modules, `renamed`
     those that are in a directory of another name, `scripts` the project's own. `has_dev` is whether
     uv installs a group by default.
     """
@@ -295,9 +295,7 @@ class Dockerfile:
         self.base = self.final.lineage[0].image
         # Where there is an ONBUILD, the image that is built on this one has more.
         self.is_plain = _PLAIN.fullmatch(self.base) is not None and not self.last("ONBUILD")
-        sources = (*filter(None, map(self.source, self.image)), self.final)
-        lineages = (each for stage in sources for each in stage.lineage)
-        self.environment_stages = tuple(dict.fromkeys(lineages))
+        self.environment_stages = self._sources(self.final)
         variables = (step.assignments for step in self.image if step.keyword == "ENV")
         kept = {name for pairs in variables for name, _ in pairs}
         environ = {name: v for name, v in self.final.end.environ.items() if name in kept}
@@ -359,6 +357,16 @@ class Dockerfile:
             return stage
         names = [stage.name for stage in self.stages[:20]]  # each is compared
         return self.stage("".join(difflib.get_close_matches(name, names, n=1, cutoff=0.8)))
+
+    def _sources(self, stage: Stage) -> tuple[Stage, ...]:
+        """The stages that `stage` copies from or is built on, and itself, in their order."""
+        found, waiting = set[int](), [stage]
+        while waiting:
+            for each in waiting.pop().lineage:
+                if each.line not in found:
+                    found.add(each.line)
+                    waiting += filter(None, map(self.source, each.instructions))
+        return tuple(each for each in self.stages if each.line in found)
 
     def _started(self, *steps: Parsed | None) -> tuple[ShellCommand, ...]:
         forms, words = [step for step in steps if step and step.text], list[str]()
@@ -435,7 +443,7 @@ class Dockerfile:
     def runs_as_root(self) -> bool:
         """Unless a program that it starts takes another user."""
         by_base = "root" if self.is_plain and "nonroot" not in self.base else ""
-        programs = {"gosu", "runuser", "setpriv", "su", "su-exec", "setuidgid"}
+        programs = {"gosu", "init", "runuser", "setpriv", "su", "su-exec", "setuidgid"}
         drops = any(c.program in programs or c.has("--uid", "--user") for c in self.started)
         return (self.end.user or by_base) in {"root", "0"} and not drops
 
@@ -448,8 +456,16 @@ class Dockerfile:
 
     def _script(self, program: str) -> str:
         origin = self.origin(program)
-        text = self.context.text(origin) if origin else ""
+        text = self.context.text(origin) if origin else self._written(program)
         return text if re.match(r"#!.*sh\b", text) or program.endswith(".sh") else ""
+
+    def _written(self, program: str) -> str:
+        """The text of a file that the Dockerfile itself has, in a COPY."""
+        for step in (step for step in self.image if step.is_copy and step.text.startswith("<<")):
+            line, _, body = step.text.partition("\n")
+            if posixpath.basename(line) == posixpath.basename(program):
+                return body
+        return ""
 
 
 def _copied(step: Parsed, there: Mapping[str, str], state: StepState) -> dict[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from uvflow.docker.lint import shell
 from uvflow.docker.lint.model import BY_PIP, Dockerfile, ShellCommand, expanded
 from uvflow.docker.source import SETTINGS_MODULE
+from uvflow.paths import MANIFEST
 
 # server → the options for its address, without which only the container itself reaches it
 SERVERS = {
@@ -73,13 +74,17 @@ def _files(linted: Dockerfile, command: ShellCommand) -> Iterator[str]:
     program, *words = command.words
     is_first = command is next(iter(linted.started), None)
     is_own = is_first and "/" in program and "/bin/" not in program
+    # What a script starts may depend on what is there.
+    is_script = program.endswith(".sh") and "SHLVL" not in command.environ
+    is_script = is_script and linted.origin(program) is None
     by_python = shell.is_python(command.words) and not {"-c", "-m"} & {*words}
     if by_python or command.program in {"chainlit", "fastapi", "streamlit"}:
         yield from [word for word in words if re.fullmatch(r"[^-].*\.py", word)][:1]
-    elif is_own or program.endswith(".py"):
+    elif is_own or program.endswith(".py") or is_script:
         yield program
     configuration = command.option("-c", "--config") or "/"  # which may be mounted at run time
-    if command.program == "gunicorn" and not configuration.startswith(("/", "file:", "python:")):
+    is_read = command.program in {"gunicorn", "hypercorn", "supervisord"}
+    if is_read and not configuration.startswith(("/", "file:", "python:")):
         yield configuration
 
 
@@ -126,6 +131,15 @@ def loaded_modules(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[
     is_managed = any(posixpath.basename(word) == "manage.py" for word in words[:2])
     if is_django and (is_managed or command.program in SERVERS):
         yield settings, None
+    if command.program == "celery" and (name := command.option("-A", "--app")):
+        module, _, attribute = name.partition(":")
+        package, _, last = module.rpartition(".")
+        # Celery takes `a.b` for an attribute as well.
+        is_one = re.search(
+            rf"\b{last}\b", module_text(linted, package, import_folders(linted, command))
+        )
+        if re.fullmatch(r"[\w.]+", module) and not is_one:
+            yield module, attribute or None
     if shell.is_python(words) and words[1:2] == ("-m",) and command.program not in SERVERS:
         yield command.program, None
     for before, word in itertools.pairwise(words if command.program in SERVERS else ()):
@@ -169,6 +183,12 @@ def _programs(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[str, 
     name, *arguments = command.words  # none: the name may be a pattern of `case`
     origin = linted.origin(name)
     first = (linted.context.text(origin) if origin else "").partition("\n")[0]
+    is_mended = any(re.search(r"dos2unix|\\r", step.text) for step in linted.everything)
+    if first.startswith("#!") and first.endswith("\r") and not is_mended:
+        yield (
+            "start-not-there",
+            f"{origin} has the line ends of Windows: `{first[2:-1]}\\r` is nowhere",
+        )
     named = [*first.split()] if first.startswith("#!") else [name] if arguments else []
     for program in map(posixpath.basename, named if linted.is_plain else ()):
         lacking = re.search(_LACKING[program], linted.base) if program in _LACKING else None
@@ -178,9 +198,23 @@ def _programs(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[str, 
     is_changed = any("chmod" in f"{step.flags} {step.text}" for step in linted.everything)
     if origin and linted.is_plain and not is_changed and not linted.context.is_executable(origin):
         yield "start-not-executable", f"{origin} is not executable"
+    if _has_packages_alone(linted) and name in DISTRIBUTIONS and arguments:
+        yield "start-not-there", f"{name} is not in the image: its packages are copied alone"
     is_left_out = name in linted.context.scripts and not linted.installs_project
     if is_left_out and linted.is_plain and not linted.makes(name):
         yield "start-not-there", f"{name} is not installed: no step installs the project"
+
+
+def _has_packages_alone(linted: Dockerfile) -> bool:
+    """Whether the image has no environment and no programs, only a directory of packages."""
+    copies = [step for step in linted.image if step.is_copy and step.flag("from")]
+    words = [word for step in copies for word in step.words[:-1]]
+    folders = [word for word in words if re.search(r"/lib/python3[\d.]*/site-packages/?$", word)]
+    is_made = any(
+        "uv" in step.text or "pip" in step.text for step in linted.image if step.keyword == "RUN"
+    )
+    others = [word for word in words if word not in folders and not re.search(r"/uvx?$", word)]
+    return bool(folders and not others and not is_made and linted.is_plain)
 
 
 def _may_have_program(linted: Dockerfile, name: str) -> bool:
@@ -203,6 +237,8 @@ def _distributions(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[
     worker = command.option("-k", "--worker-class") or ""
     if command.program == "gunicorn":
         needs += _WORKERS & {worker.partition(".")[0].replace("_", "-")}
+    if command.program == "celery":
+        needs += _WORKERS & {command.option("-P", "--pool") or ""}
     by_hand = " ".join(step.text for step in linted.everything if step.keyword == "RUN")
     for name in (need for need in needs if need):
         if name.partition("-")[0] in by_hand:  # `fastapi[standard]` brings fastapi-cli
@@ -214,13 +250,27 @@ def _distributions(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[
             yield "server-not-locked", f"{name} is not in the image: {why}"
 
 
+def _is_at_root(sync: ShellCommand) -> bool:
+    """Whether it surely reads the manifest at the root of the build context."""
+    manifest = sync.state.files.get(sync.state.path(MANIFEST))
+    is_seen = manifest == MANIFEST or not {MANIFEST, ""}.isdisjoint(sync.step.bound)
+    return is_seen and not sync.has("--directory", "--project") and "cd " not in sync.step.text
+
+
 def _is_left_out(linted: Dockerfile, chosen: Collection[str]) -> bool:
-    """Whether no sync asks for one of these extras and groups; `dev` is one by default."""
+    """Whether no sync asks for one of these; for the group `dev` each does by default."""
     commands = (*linted.building, *linted.started)
-    syncs = [command for command in commands if command.starts("uv", "sync") or command.run_syncs]
+    of_project = re.compile(r"uv pip install\b.* (?:-r pyproject\.toml|\.)$")
+    syncs = [c for c in commands if c.starts("uv", "sync") or c.run_syncs]
+    syncs += [c for c in commands if of_project.match(c.text)]
     asked = {"--all-extras", "--all-groups", "--dev", "--only-dev", *chosen}
     words = {word for sync in syncs for each in sync.words for word in (each, *each.split("=")[1:])}
-    is_open = "dev" in chosen and not all(sync.has(*_NO_DEV) for sync in syncs)
-    by_other = any(BY_PIP.match(command.text) for command in commands)
+    is_open = "dev" in chosen and not all(
+        sync.has(*_NO_DEV) or sync.starts("uv", "pip") for sync in syncs
+    )
+    is_member = not linted.context.local.isdisjoint(name.replace("-", "_") for name in chosen)
+    if is_member and ("--all-packages" in words or not all(map(_is_at_root, syncs))):
+        return False
+    by_other = any(BY_PIP.match(each.text) and each not in syncs for each in commands)
     is_computed = any("$" in word for word in words)
     return bool(chosen and syncs) and not (is_open or by_other or is_computed or asked & words)

@@ -62,7 +62,8 @@ def _lockfile(linted: Dockerfile) -> Violations:
             yield "sync-not-locked", command.step, f"`{name}` resolves again if uv.lock is stale"
     for command in linted.building:
         match = _INSTALLS.match(command.text)
-        if match and any(map(_PROJECT.fullmatch, command.words)):
+        is_of_lock = reads and command.has("--no-deps")
+        if match and any(map(_PROJECT.fullmatch, command.words)) and not is_of_lock:
             yield "lockfile-passed-over", command.step, f"`{match[0]}` passes over uv.lock"
         is_sync = command.starts("uv", "sync") or command.run_syncs
         if is_sync and not linted.is_without_dev(command):
@@ -177,6 +178,7 @@ def _interpreters(linted: Dockerfile) -> Violations:
             yield below, sync.step, f"{linted.end.user} may not read the Python in {folder}"
             return
     is_brought = any(re.search(r"python|\buv\b", text) for text in texts)
+    yield from _foreign_packages(linted)
     is_by_path = "site-packages" in linted.end.environ.get("PYTHONPATH", "")
     copies = [step for step in linted.image if step.flag("from")]
     for step, command, _ in _copied_environments(linted):
@@ -195,6 +197,16 @@ def _interpreters(linted: Dockerfile) -> Violations:
             return
 
 
+def _foreign_packages(linted: Dockerfile) -> Violations:
+    """Packages that are copied without their Python and their programs."""
+    version = re.search(r"python:(3\.\d+)", linted.base)
+    for step in (step for step in linted.image if step.is_copy):
+        folder = re.search(r"/python(3\.\d+)/site-packages", step.words[-1])
+        if version and folder and folder[1] != version[1]:
+            message = f"{linted.base} does not look into {step.words[-1]}"
+            yield "pythons-differ", step, message
+
+
 def _managed_python(linted: Dockerfile, stage: Stage, command: ShellCommand) -> str:
     """Where uv keeps a Python of its own for this environment; empty if it may use another."""
     given, commands = command.environ, [*linted.commands(stage.inside)]
@@ -207,6 +219,7 @@ def _managed_python(linted: Dockerfile, stage: Stage, command: ShellCommand) -> 
     has_none = _WITHOUT_PYTHON.fullmatch(stage.lineage[0].image) and not has_another
     installs = [each for each in commands if each.starts("uv", "python", "install")]
     is_asked = command.has("--managed-python", "UV_MANAGED_PYTHON") or preference == "only-managed"
+    is_asked = is_asked or _asks_another_python(linted, stage, command)
     is_elsewhere = any(each.has("--install-dir", "-i") for each in installs)
     if is_system or is_elsewhere or re.search("[/$]", asked):
         return ""
@@ -214,6 +227,17 @@ def _managed_python(linted: Dockerfile, stage: Stage, command: ShellCommand) -> 
     default = "" if is_moved else "/root/.local/share/uv/python"
     folder = given.get("UV_PYTHON_INSTALL_DIR", default).rstrip("/")
     return folder if has_none or installs or is_asked else ""
+
+
+def _asks_another_python(linted: Dockerfile, stage: Stage, command: ShellCommand) -> bool:
+    """Whether .python-version names another minor version than the base image has."""
+    pin, base = ".python-version", re.search(r"python:?(3\.\d+)", stage.lineage[0].image)
+    is_copied = command.state.files.get(command.state.path(pin)) == pin
+    is_seen = is_copied or not {pin, ""}.isdisjoint(command.step.bound)
+    asked = re.match(r"\s*(3\.\d+)", linted.context.text(pin)) if is_seen else None
+    is_given = command.has("--python", "-p") or "UV_PYTHON" in command.environ
+    may_fetch = command.environ.get("UV_PYTHON_DOWNLOADS", "automatic") in {"automatic", "auto", ""}
+    return bool(base and asked and base[1] != asked[1] and may_fetch and not is_given)
 
 
 def _volumes(linted: Dockerfile) -> Violations:

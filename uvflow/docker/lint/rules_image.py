@@ -76,7 +76,8 @@ def _pythons(linted: Dockerfile) -> Violations:
 
 
 def _uv_in_image(linted: Dockerfile) -> Violations:
-    if any(command.program in {"uv", "uvx"} for command in linted.started):
+    is_used = any(command.program in {"uv", "uvx"} for command in linted.started)
+    if is_used or linted.last("ONBUILD"):
         return
     base = linted.final.lineage[0]
     if "/uv:" in f"{base.image}:":  # with or without a tag
@@ -98,17 +99,20 @@ def _process(linted: Dockerfile) -> Violations:
     if linted.is_plain and not _USERS.fullmatch(user) and not is_made:
         message = f"{linted.base} has no user {user}, and no RUN adds one"
         yield "user-not-there", linted.last("USER") or linted.final, message
-    if linted.runs_as_root:
+    if linted.runs_as_root and (linted.started or linted.base != "scratch"):
         yield "runs-as-root", linted.last("USER") or linted.final, "the service runs as root"
     for step in (step for step in linted.image if step.keyword == "ENV"):
         path = dict(step.assignments).get("PATH", "/")
         if {"", "."} & {*path.split(":")}:
             yield "path-empty-element", step, f"PATH={path} searches the current directory"
+    names = {step.keyword for step in linted.image}
+    programs = [command.program for command in linted.started if "ENTRYPOINT" in names]
+    is_service = {"EXPOSE", "HEALTHCHECK"} & names or linted.context.scripts.isdisjoint(programs)
     by_option = any("-u" in command.words for command in linted.started)
     is_set = by_option or "PYTHONUNBUFFERED" in linted.end.environ
     texts += [linted.base, *(step.text for step in linted.image)]
     has_python = re.search(r"python|venv|\buv\b", "\n".join(texts))
-    if linted.is_plain and has_python and not is_set:
+    if linted.is_plain and has_python and is_service and not is_set:
         yield "output-buffered", linted.final, "the last output of a crashing service is lost"
 
 

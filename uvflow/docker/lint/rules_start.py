@@ -6,11 +6,17 @@ import re
 from uvflow.docker.lint import shell
 from uvflow.docker.lint.model import BY_PIP, Dockerfile, ShellCommand, Violations, expanded
 from uvflow.docker.lint.needs import DISTRIBUTIONS, SERVERS, missing
-from uvflow.docker.lint.server import PORTS, is_configured, ports, unserved
+from uvflow.docker.lint.server import PORTS, is_configured, ports, unknown_path, unserved
 
 # What passes requests on to a server in the same container, or starts what does.
 _PROXIES = {"apache2ctl", "caddy", "envoy", "haproxy", "httpd", "nginx", "supervisord", "traefik"}
 _DEVELOPMENT = {"flask": "run", "fastapi": "dev"}
+# Options of other servers, with which one does not start.
+_NO_OPTIONS = {
+    "gunicorn": ("--host", "--port"),
+    "hypercorn": ("--host", "--port"),
+    "uvicorn": ("--bind", "-b", "-w"),
+}
 _OWN_PORT = re.compile(r"(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]):(\d+)")
 _EXPANDED = re.compile(r"(?<!\\)\$(?:\{(\w+)\}|(\w+))")
 # Variables that shells set, or images below.
@@ -26,7 +32,8 @@ def _compose_files(linted: Dockerfile) -> str:
 
 def _nothing(linted: Dockerfile) -> Violations:
     by_compose = re.search(r"^ +(command|entrypoint):", _compose_files(linted), re.MULTILINE)
-    if not linted.started and linted.is_plain and not by_compose:
+    is_service = linted.is_plain and linted.base != "scratch"  # of which files are exported
+    if not linted.started and is_service and not by_compose:
         yield "starts-nothing", linted.final, "no CMD: the container starts a Python prompt"
     for command in linted.started:
         words = command.words
@@ -41,6 +48,8 @@ def _nothing(linted: Dockerfile) -> Violations:
             yield "starts-nothing", command.step, f"{command.program} is given a shell as arguments"
         if shell.is_python(words) and re.match(r"--(?!help|version|check-hash)", option):
             yield "starts-nothing", command.step, f"{words[0]} has no option {option}"
+        for wrong in filter(command.has, _NO_OPTIONS.get(command.program, ())):
+            yield "starts-nothing", command.step, f"{command.program} has no option {wrong}"
         if command.starts("uv", "run") and not _runs(command):
             yield "starts-nothing", command.step, "`uv run` is given no command: it starts nothing"
 
@@ -115,11 +124,22 @@ def _servers(linted: Dockerfile) -> Violations:
         if develops & {*command.words[1:]} and "celery" not in command.words:
             yield "development-server", command.step, "this starts a development server"
         address = command.option("--host", "--bind", "-b", "-h", "--server.address")
-        is_default = SERVERS.get(command.program) and not is_configured(linted, command)
+        is_bare = not command.has(*_NO_OPTIONS.get(command.program, ()))
+        is_default = SERVERS.get(command.program) and not is_configured(linted, command) and is_bare
+        is_default = is_default or (_is_for_here(command) and address is None)
         is_local = command.program in {*PORTS, "flask"} and _LOCAL.fullmatch(address or "")
         if (is_default or is_local) and not is_behind:
             local = address or "127.0.0.1"
             yield "listens-locally", command.step, f"only the container itself reaches {local}"
+
+
+def _is_for_here(command: ShellCommand) -> bool:
+    """Whether it is a development server without an address."""
+    _, runserver, arguments = command.text.partition(" runserver")
+    if runserver:
+        return not re.search(r" (?:[\w.]+:|0|\[|\$)", arguments)
+    is_flask = command.program == "flask" and "FLASK_RUN_HOST" not in command.environ
+    return command.starts("fastapi", "dev") or (is_flask and "run" in command.words)
 
 
 def _ports(linted: Dockerfile) -> Violations:
@@ -139,6 +159,13 @@ def _ports(linted: Dockerfile) -> Violations:
                 yield "ports-differ", step, f"it asks port {port}, but {served[0]} is served"
 
 
+def _health_path(linted: Dockerfile) -> Violations:
+    is_behind = any(command.program in _PROXIES for command in linted.started)
+    for step in (step for step in linted.image if step.keyword == "HEALTHCHECK" and not is_behind):
+        if path := unknown_path(linted, expanded(step.text, linted.end.environ)):
+            yield "health-path-unknown", step, f"no route of the source is {path}"
+
+
 def _signals(linted: Dockerfile) -> Violations:
     forwards = {"dumb-init", "exec", "supervisord", "trap"}
     is_forwarded = any(command.program in forwards for command in linted.started)
@@ -147,7 +174,7 @@ def _signals(linted: Dockerfile) -> Violations:
             yield "shell-form", command.step, "its shell does not forward signals"
 
 
-CHECKS = (_nothing, _arguments, _missing, _path, _uv_run, _servers, _ports, _signals)
+CHECKS = (_nothing, _arguments, _missing, _path, _uv_run, _servers, _ports, _health_path, _signals)
 
 
 def _runs(command: ShellCommand) -> bool:

@@ -22,6 +22,23 @@ _BIND = re.compile(r"^bind *= *\[? *[\"']([^\"'\n]+)[\"'] *\]? *$", re.MULTILINE
 _OPTIONS = re.compile("GUNICORN_CMD_ARGS|(?:GRANIAN|UVICORN)_")
 # The worker classes of gunicorn that serve WSGI alone.
 _FOR_WSGI = {None, "eventlet", "gevent", "gthread", "sync"}
+_OWN_PATH = re.compile(
+    r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::[\w${}:-]+)?/([\w./-]*\w/?)(?![\w$?{])"
+)
+_OF_FRAMEWORKS = re.compile(r"docs|redoc|openapi\.json|static/.*")
+# Distributions that add routes by themselves.
+_WITH_ROUTES = re.compile("health|alive|watchman|dockerflow|class|connexion|gradio|nicegui")
+# A route whose path is computed, or that takes any path; an application that others extend.
+_OPEN_ROUTES = re.compile(
+    r"""
+    @[\w.]+\.(?:get|api_route|route)\((?!\s*r?["'])
+    | [{<]\w*:path\b | <path: | @(?:app|application)\.\w+\(\s*["']/?[{<]
+    | \.(?:add_url_rule|add_api_route|add_route|mount)\(\s*(?!["']/?\w)
+    | \b(?!CORS|init_app|run)\w+\((?:app|application)[,)]
+    | (?:include_router|register_blueprint)\(\s*[\w.]+\s*\)(?=[\s\S]*\(\s*["']/?[{<])
+    """,
+    re.VERBOSE,
+)
 _MADE_BY = {
     "ASGI": "FastAPI|Litestar|Quart|Starlette|get_asgi_application",
     "WSGI": "Flask|get_wsgi_application",
@@ -68,6 +85,24 @@ def unserved(linted: Dockerfile, command: ShellCommand) -> Iterator[str]:
             yield f"{program} serves {served}, and {written} is {made}"
         elif makes and (served == "WSGI" or program in {"daphne", "granian", "hypercorn"}):
             yield f"{program} calls {written} for every request: it returns the application"
+
+
+def unknown_path(linted: Dockerfile, probe: str) -> str:
+    """The path that a health check asks, where all routes can be read, and none is written so."""
+    loaded = ((c, *each) for c in linted.started for each in loaded_modules(linted, c))
+    texts = [module_text(linted, module, import_folders(linted, c)) for c, module, _ in loaded]
+    is_read = any(re.search(r"\b(?:FastAPI|Flask|Starlette)\(", text) for text in texts)
+    path = _OWN_PATH.search(probe)
+    if not (path and is_read and linted.knows_files):
+        return ""
+    files = [f for f in linted.context.files if f.endswith((".py", ".toml", ".yaml", ".yml"))]
+    source = "\n".join(map(linted.context.text, sorted(files)))
+    last = re.escape(path[1].strip("/").rpartition("/")[2])
+    written = rf"[\"'/}}]{last}(?![\w-])|\.{last}|\b(?:from|import) .*{last}"
+    is_written = re.search(written, source, re.IGNORECASE) or _OF_FRAMEWORKS.fullmatch(path[1])
+    by_library = any(map(_WITH_ROUTES.search, linted.context.locked or ()))
+    is_known = not (is_written or by_library or _OPEN_ROUTES.search(source))
+    return f"/{path[1]}" if is_known and linted.context.locked else ""
 
 
 def _interface(linted: Dockerfile, command: ShellCommand) -> str:
