@@ -107,10 +107,12 @@ def test_a_file_without_a_stage_is_an_error(tree: Tree) -> None:
 
 
 def test_warnings_alone_are_good(tree: Tree) -> None:
-    text = 'FROM python:3.12-slim-trixie\nCMD ["serve", "shop"]\n'
+    habits = 'ENV PATH="$PATH:"\nRUN pip install uv && uv sync && pip install .\n'
+    text = f'FROM python:3.12-slim-trixie\n{habits}CMD ["serve", "--reload"]\n'
     root = tree({**PROJECT, "Dockerfile": text})
     found = verdict(root)
-    assert found.data["findings"]
+    named = {finding["code"] for finding in found.data["findings"]}
+    assert {"development-server", "lockfile-passed-over", "path-empty-element"} <= named
     assert found.error is None
 
 

@@ -32,7 +32,7 @@ _RULES = {
     "compiler-in-image": (Severity.WARNING, "build in another stage, and copy the environment"),
     "context-not-ignored": (Severity.ERROR, "name them in .dockerignore"),
     "copy-missing": (Severity.WARNING, "name what is there, or make it before the build"),
-    "development-server": (Severity.ERROR, "gunicorn for WSGI, uvicorn for ASGI, or fastapi run"),
+    "development-server": (Severity.WARNING, "gunicorn for WSGI, uvicorn for ASGI, or fastapi run"),
     "env-file-in-image": (Severity.ERROR, "docker run --env-file .env …"),
     "environment-copied-again": (Severity.WARNING, "COPY --chown=…, or leave it to root"),
     "environment-moved": (Severity.ERROR, "one path for it in every stage"),
@@ -40,11 +40,11 @@ _RULES = {
     "health-by-curl": (Severity.ERROR, 'CMD ["python", "-c", "import urllib.request; …"]'),
     "health-path-unknown": (Severity.WARNING, "a path that the service answers"),
     "listens-locally": (Severity.WARNING, "--host=0.0.0.0, or gunicorn --bind=0.0.0.0:8000"),
-    "lockfile-passed-over": (Severity.ERROR, "uv sync --locked"),
+    "lockfile-passed-over": (Severity.WARNING, "uv sync --locked"),
     "mount-missing": (Severity.ERROR, "create it (`uv lock` creates uv.lock)"),
-    "no-bytecode": (Severity.WARNING, "ENV UV_COMPILE_BYTECODE=1"),
+    "no-bytecode": (Severity.NOTE, "ENV UV_COMPILE_BYTECODE=1"),
     "output-buffered": (Severity.NOTE, "ENV PYTHONUNBUFFERED=1"),
-    "path-empty-element": (Severity.ERROR, 'ENV PATH="/app/.venv/bin:$PATH"'),
+    "path-empty-element": (Severity.WARNING, "directories only, each with its whole path"),
     "ports-differ": (Severity.WARNING, "name the port that the service listens on"),
     "python-below-root": (Severity.ERROR, "ENV UV_PYTHON_INSTALL_DIR=/python"),
     "python-not-allowed": (Severity.WARNING, "a tag of a Python that requires-python allows"),
@@ -62,13 +62,13 @@ _RULES = {
     "starts-nothing": (Severity.ERROR, 'CMD ["gunicorn", "--bind=0.0.0.0:8000", "app:app"]'),
     "starts-through-uv": (Severity.ERROR, "the program itself, with its bin directory in PATH"),
     "sync-frozen": (Severity.WARNING, "--locked, at least in the last sync"),
-    "sync-not-locked": (Severity.ERROR, "uv sync --locked"),
+    "sync-not-locked": (Severity.WARNING, "uv sync --locked"),
     "sync-with-dev": (Severity.WARNING, "ARG UV_NO_DEV=1 before the first uv sync"),
     "user-not-there": (Severity.ERROR, "RUN useradd …, or a numeric USER 10001:10001"),
     "uv-at-start": (Severity.WARNING, "start the program itself, or ENV UV_NO_SYNC=1"),
     "uv-bookworm-ended": (Severity.NOTE, "mount a newer uv for the steps that need it"),
     "uv-cache-in-layer": (Severity.WARNING, "a cache mount at uv's cache, or ENV UV_NO_CACHE=1"),
-    "uv-in-image": (Severity.WARNING, "mount uv for the steps that need it"),
+    "uv-in-image": (Severity.NOTE, "mount uv for the steps that need it"),
     "uv-installed-unpinned": (Severity.WARNING, "mount ghcr.io/astral-sh/uv:X.Y.Z for the step"),
     "uv-not-pinned": (Severity.WARNING, "a version: ghcr.io/astral-sh/uv:X.Y.Z"),
     "volume-over-application": (Severity.WARNING, "VOLUME of the data alone: /app/data"),
@@ -93,8 +93,9 @@ def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
 def check_start(project: Project, path: Path, text: str) -> tuple[Finding, ...]:
     """The server of a generated Dockerfile, and errors of its start: a user may have named it."""
     linted = Dockerfile(text, lint_context(project))
+    servers = {"development-server", "listens-locally"}
     found = _findings(linted, rules_start.CHECKS, project, path)
-    return tuple(f for f in found if f.severity is Severity.ERROR or f.code == "listens-locally")
+    return tuple(f for f in found if f.severity is Severity.ERROR or f.code in servers)
 
 
 def _findings(
