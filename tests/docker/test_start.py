@@ -230,14 +230,103 @@ def test_a_line_of_a_procfile_keeps_its_words(
         "gunicorn -b :${PORT:-5000} a:b",
         "PORT=5000 gunicorn a:b",
         "uv run -p 3.12 serve -p 5000",
+        "wait-for-it -p 5432 && gunicorn -b :5000 a:b",
+        "export PORT=5000; gunicorn a:b",
+        "GUNICORN_CMD_ARGS=--bind=0.0.0.0:5000 gunicorn a:b",
+        "UVICORN_PORT=5000 uvicorn a:b",
+        "daphne -e tcp:port=5000:interface=0.0.0.0 a:b",
+        "streamlit run a.py --server.port=5000",
+        "flask run",
         "gunicorn -c deploy/config.py a:b",
+        "gunicorn -c file:deploy/config.py a:b",
+        "gunicorn -c python:deploy.config a:b",
+        "cd deploy && gunicorn --config=config.py a:b",
         "gunicorn a:b",
+        "gunicorn a:b | tee log",
+        "hypercorn -c deploy/h.toml a:b",
+        "hypercorn --config file:deploy/config.py a:b",
+        "hypercorn --config python:deploy.config a:b",
     ],
 )
 def test_the_port_that_a_line_names_is_the_port(tree: Tree, line: str) -> None:
     files = dict.fromkeys(("deploy/config.py", "gunicorn.conf.py"), 'bind = ":5000"\n')
+    files["deploy/h.toml"] = 'bind = [\n  "[::1]:5000",\n]\n'
     found = start(tree({"Procfile": f"web: {line}\n", **files}))
     assert (found.port, found.environment) == (5000, (("PORT", "5000"),))
+
+
+def test_a_variable_of_the_settings_may_name_the_port(tree: Tree) -> None:
+    root = tree({"Procfile": "web: uvicorn a:b --port $PORT\n"})
+    assert start(root, environment=(("PORT", "5000"),)).port == 5000
+
+
+@pytest.mark.parametrize(
+    ("line", "port"),
+    [
+        ("waitress-serve a:b", 8080),
+        ("uvicorn a:b", 8000),
+        ("psql -p 5432 -f x.sql && uvicorn a:b", 8000),
+        ("streamlit run a.py", 8501),
+    ],
+)
+def test_a_server_that_is_told_no_port_has_its_own(tree: Tree, line: str, port: int) -> None:
+    assert start(tree({"Procfile": f"web: {line}\n"})).port == port
+
+
+COMPUTED = "`bind` of gunicorn.conf.py is computed"
+
+
+@pytest.mark.parametrize(
+    ("line", "bind", "why"),
+    [
+        ("uvicorn a:b --uds /tmp/a", "", "it listens on a socket"),
+        ("gunicorn --bind unix:/tmp/a a:b", "", "it listens on a socket"),
+        ("gunicorn a:b", "bind = ['unix:/tmp/a']", "gunicorn.conf.py binds a socket"),
+        ("gunicorn a:b", "bind = environ['BIND']", COMPUTED),
+        ("gunicorn -c x.py a:b", "", "x.py cannot be read"),
+        ("hypercorn -c python:x a:b", "", "python:x cannot be read"),
+        ("uvicorn a:b --port $API_PORT", "", "its port is in a variable"),
+    ],
+)
+def test_a_port_that_nothing_tells_is_not_claimed(
+    tree: Tree, line: str, bind: str, why: str
+) -> None:
+    root = tree({**FASTAPI, "Procfile": f"web: {line}\n", "gunicorn.conf.py": bind + "\n"})
+    found = start(root, "fastapi")
+    assert (found.port, found.health) == (None, None)
+    [remark] = found.remarks
+    assert remark == (
+        f"`web` of the Procfile: {why}, so no port is exposed or probed: where it has one, "
+        "set `port` in [tool.uvflow.docker]"
+    )
+    assert start(root, "fastapi", port=9000).remarks == ()
+
+
+def test_gunicorn_that_binds_its_port_reads_the_port_it_is_given(tree: Tree) -> None:
+    bind = "bind = f\"0.0.0.0:{os.environ['PORT']}\"\n"
+    root = tree({"Procfile": "web: gunicorn a:b\n", "gunicorn.conf.py": bind})
+    assert start(root).port == 8000
+
+
+def test_a_socket_of_the_configuration_is_not_bound_by_a_command_of_uvflow(tree: Tree) -> None:
+    found = start(tree({**FLASK, "gunicorn.conf.py": "bind = 'unix:/x'\n"}), "flask", "gunicorn")
+    assert (found.port, found.command[1]) == (8000, "--bind=0.0.0.0:8000")
+    assert found.remarks == ("gunicorn.conf.py binds a socket: the image listens on port 8000",)
+
+
+def test_a_command_of_the_settings_has_the_port_that_it_names(tree: Tree) -> None:
+    root = tree({"conf.py": "bind = ':5000'\n"})
+    assert start(root, command=("gunicorn", "-c", "python:conf", "a:b")).port == 5000
+    assert start(root, command=("uvicorn", "--port=5000", "a:b")).port == 5000
+    assert start(root, command=("python", "bot.py")).port is None
+
+
+def test_the_health_check_is_that_of_the_application_that_a_line_names(tree: Tree) -> None:
+    made = "from fastapi import FastAPI\napi = FastAPI()\n"
+    files = {"a.py": made, "b.py": made + "@api.get('/healthz')\ndef h(): ...\n"}
+    for name, health in (("a", None), ("b", "/healthz")):
+        root = tree({**files, "Procfile": f"web: uvicorn {name}:api\n"})
+        assert start(root, "fastapi").health == health
 
 
 def test_an_argument_after_a_variable_is_no_port(tree: Tree) -> None:
@@ -246,7 +335,7 @@ def test_an_argument_after_a_variable_is_no_port(tree: Tree) -> None:
 
 def test_what_is_outside_of_the_project_is_no_configuration(tree: Tree) -> None:
     root = tree({"x.py": 'bind = ":5000"\n', "shop/Procfile": "web: gunicorn -c ../x.py a:b\n"})
-    assert start(root / "shop").port == 8000
+    assert start(root / "shop").port is None
 
 
 @pytest.mark.parametrize(
@@ -454,6 +543,63 @@ def test_the_port_of_a_command_is_one_that_the_compose_file_has(
 ) -> None:
     root = tree({**FASTAPI, "compose.yaml": COMPOSE.format(".", command) + more})
     assert start(root, "fastapi", "uvicorn").port == port
+
+
+@pytest.mark.parametrize(
+    ("ports", "port", "remark"),
+    [
+        ("['80:5000']", 5000, ""),
+        ("[{target: 5000, published: 80}, '53:53/udp']", 5000, ""),
+        ("['127.0.0.1:80:${PORT:-5000}/tcp']", 5000, ""),
+        ("['8000', '5678:5678']", 8000, ""),
+        ("['80:80']", 8000, "port 80"),
+        ("['80:5001', '81:5002']", 8000, "port 5001 and 5002"),
+    ],
+)
+def test_the_port_of_a_service_without_a_command_is_the_one_to_listen_on(
+    tree: Tree, ports: str, port: int, remark: str
+) -> None:
+    text = f"services:\n  web:\n    build: .\n    ports: {ports}\n"
+    found = start(tree({**FASTAPI, "compose.yaml": text}), "fastapi", "uvicorn")
+    assert (found.port, found.command[2]) == (port, f"--port={port}")
+    told = "main.py has FastAPI(); uvicorn is a dependency"
+    assert found.evidence == told + ("; port 5000 of the compose file" if port == 5000 else "")
+    why = f"the compose file has {remark} for web, and the image listens on 8000"
+    advice = "change it there, or set `port` in [tool.uvflow.docker]"
+    assert found.remarks == ((f"{why}: {advice}",) if remark else ())
+
+
+def test_a_port_of_the_compose_file_is_given_to_a_line_that_asks_for_one(tree: Tree) -> None:
+    text = "services:\n  web:\n    build: .\n    expose: [5000]\n"
+    for line, port in (("serve $PORT", 5000), ("serve --port 7000", 7000)):
+        found = start(tree({"compose.yaml": text, "Procfile": f"web: {line}\n"}))
+        assert (found.port, len(found.remarks)) == (port, port == 7000)
+        assert found.environment == (("PORT", str(port)),)
+
+
+def test_a_port_that_nothing_listens_on_is_remarked(tree: Tree) -> None:
+    text = COMPOSE.format(".", "python bot.py") + "    ports: ['80:5000']\n"
+    [remark] = start(tree({"compose.yaml": text})).remarks
+    assert "port 5000 for web, and it is not known that it listens" in remark
+
+
+PROXY = "  nginx:\n    ports: ['80:80']\n"
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        PROXY + "    image: nginx\n",
+        PROXY + "    build: ./nginx\n",
+        PROXY + "    build: { context: ., dockerfile: nginx/Dockerfile }\n",
+    ],
+)
+@pytest.mark.parametrize("worker", ["", "  jobs:\n    build: .\n    command: rq worker\n"])
+def test_a_proxy_in_front_is_not_the_service(tree: Tree, proxy: str, worker: str) -> None:
+    text = COMPOSE.format(".", "gunicorn -b :5000 a:b") + worker + proxy
+    found = search(tree({"compose.yaml": text}))
+    assert (found.service, found.start().port, found.start().remarks) == ("web", 5000, ())
+    assert [name for name, _ in found.processes()] == (["jobs"] if worker else [])
 
 
 OTHERS = """\

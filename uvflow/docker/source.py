@@ -482,6 +482,13 @@ def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
             yield name, value
 
 
+def assigned_text(text: str, name: str) -> str:
+    """The expression that the source `text` assigns to `name`, in one line; empty without one."""
+    statements = Module(name="", text=text).statements
+    values = dict(pair for statement in statements for pair in _assigned(statement))
+    return ast.unparse(values[name]) if name in values else ""
+
+
 def _values(node: ast.AST, of_class: str = "") -> Iterator[tuple[str, ast.expr]]:
     """Names that a statement binds; `CLASS.name` for what methods return, or set of `self`."""
     match node:

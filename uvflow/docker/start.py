@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from uvflow.docker import header
 from uvflow.docker.context import source_text
 from uvflow.docker.lint import shell
+from uvflow.docker.listening import Port, configured_port, named_port
 from uvflow.docker.settings import Settings
 from uvflow.docker.source import (
     SETTINGS_MODULE,
@@ -28,9 +29,12 @@ from uvflow.files import text_if_there
 from uvflow.project.manifest import Project
 
 _PORT = 8000
+_RESERVED = 1023  # the highest port of root's
 _STREAMLIT_PORT = 8501
 _STREAMLIT_SET_PORT = re.compile(r"^\s*port\s*=\s*(\d{1,5})\b", re.MULTILINE)
 _STREAMLIT_SET_PATH = re.compile(r"^\s*baseUrlPath\s*=\s*[\"']/?([\w/-]*\w)", re.MULTILINE)
+
+_SET_PORT = "set `port` in [tool.uvflow.docker]"
 
 Words = tuple[str, ...]
 
@@ -122,8 +126,6 @@ _APP_VARIABLE = re.compile(
     rf"^(?:export )?({'|'.join(_APP_VARIABLES)})=[\"']?(.+?)[\"']?\s*$", re.MULTILINE
 )
 _WSGI_APP = re.compile(r"^wsgi_app *= *[\"']([\w.]+:\w+(?:\(\))?)[\"']", re.MULTILINE)
-# The port after a colon, or the default of a variable such as PORT.
-_BIND = re.compile(r"^bind *= *[^#\n]*(?::|PORT[\"'] *, *[\"']?)(\d{1,5})\b", re.MULTILINE)
 # A worker that serves ASGI (uvicorn docs, "Deployment", "Gunicorn").
 _ASGI_WORKER = re.compile(r"^worker_class *= *[\"'][\w.]*[Uu]vicorn[\w.]*[\"']", re.MULTILINE)
 _MOST = 1 << 16  # bytes of a Procfile, or of a file that may name the application
@@ -158,9 +160,8 @@ _ELSEWHERE = {
 }  # fmt: skip
 _DEVELOPMENT = re.compile(r"\b(?:runserver|flask (?:.* )?run|fastapi dev)\b|--(?:reload|debug)\b")
 _NO_SERVICE = {"cat", "ipython", "pytest", "sleep", "tail", "true"}
-_NAMED_PORT = re.compile(
-    r"(?:--port|-p|\bPORT(?==)|(?:--bind|--listen|-b)[ =]?\S*?:)[ =]?(?:\$\{\w+:[-=])?(\d{1,5})\b"
-)
+_SERVING = re.compile(rf"^\[|\b(?:{'|'.join(_SERVERS)})\b")  # of a compose file
+_PROXY = re.compile(r"caddy|envoy|frontend|haproxy|nginx|proxy|traefik")
 _PROCESS = re.compile(r"^([\w-]+):[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)  # of a Procfile
 
 
@@ -192,9 +193,12 @@ class Search:
         self.shadowed = "" if "compose.yaml" in files else next(iter(files), "")
         compose = next((text for text in files.values() if header.read(text) is None), "")
         self.services = _services(compose) if compose else {}
-        published = [name for name, each in self.services.items() if each.get("ports")]
-        web = published if len(self.services) > 1 else [*self.services]
-        self.service = web[0] if len(web) == 1 else ""
+        self.service = _web_service(self.services)
+        self.published = _container_ports(self.services.get(self.service, {}))
+        # A user that is not root may bind no lower one, but in Docker.
+        one = self.published[0] if len(self.published) == 1 else 0
+        self.usable = one if one > _RESERVED else 0
+        self.given = self.settings.port or self.usable or _PORT
 
     def start(self) -> Start:
         """The start command, by the first evidence that exists.
@@ -213,7 +217,7 @@ class Search:
                 hint=_lines(candidates),
             )
         [chosen] = candidates
-        start = chosen if isinstance(chosen, Start) else self._served(chosen)
+        start = self._published(chosen if isinstance(chosen, Start) else self._served(chosen))
         *_, program = self._programs(start.command)
         is_handled = any("SIGTERM" in module.text for module in self.sources.modules)
         is_ended = program in _END_AT_SIGTERM or _SHELL_ENDS.fullmatch(program) is not None
@@ -222,6 +226,20 @@ class Search:
             development=start.development or start.command,
             ends_at_sigterm=is_handled or is_ended,
             probes=self.settings.health is not False,
+        )
+
+    def _published(self, start: Start) -> Start:
+        """The same with what the ports in the compose file are to it: evidence, or a remark."""
+        port, evidence = start.port, start.evidence
+        if port in self.published or not self.published:
+            is_taken = port == self.usable != self.settings.port and "compose file" not in evidence
+            more = f"; port {port} of the compose file" if is_taken else ""
+            return replace(start, evidence=f"{evidence}{more}")
+        ports = " and ".join(map(str, self.published))
+        listens = f"the image listens on {port}" if port else "it is not known that it listens"
+        remark = f"the compose file has port {ports} for {self.service}, and {listens}"
+        return replace(
+            start, remarks=(*start.remarks, f"{remark}: change it there, or {_SET_PORT}")
         )
 
     def processes(self) -> tuple[tuple[str, Words], ...]:
@@ -238,11 +256,13 @@ class Search:
             names = " and ".join(self.services)
             yield f"the compose file builds {names} here: none stands out as the service"
 
-    def _programs(self, words: Words) -> list[str]:
-        """What `words` start: the last is what runs on."""
+    def _started(self, words: Words) -> list[tuple[Mapping[str, str], Words]]:
+        """The commands that `words` start, each with its variables: the last is what runs on."""
         plain = tuple(_SUBSTITUTION.sub("_", word) for word in words)
-        started = shell.started(plain, lambda _: "", {})
-        return [shell.program(words), *(shell.program(each) for _, each in started)]
+        return [({}, words), *shell.started(plain, lambda _: "", dict(self.settings.environment))]
+
+    def _programs(self, words: Words) -> list[str]:
+        return [shell.program(each) for _, each in self._started(words)]
 
     def _lacking(self, words: Words) -> list[str]:
         """The programs that `words` start and the image does not have."""
@@ -279,22 +299,36 @@ class Search:
         is_other = is_idle or is_of_entrypoint or _DEVELOPMENT.search(line) or self._lacking(words)
         return "" if is_moved or is_other else line
 
-    def _bound(self, line: str) -> int | None:
-        """The port in the configuration of gunicorn, a file of the project, if that is started."""
-        named = re.search(r"\s(?:-c|--config)[ =](\S+)", line)
-        path = Path(named[1] if named else "gunicorn.conf.py")
-        if "gunicorn" not in line or path.is_absolute() or ".." in path.parts:
-            return None
-        bind = _BIND.search(source_text(self.project.root / path))
-        return int(bind[1]) if bind else None
+    def _listens(self, words: Words) -> Port:
+        """The port that `words` listen on; None where nothing tells."""
+        started = self._started(words)
+        exported = [word for _, (name, *rest) in started if name == "export" for word in rest]
+        folder = "/".join(rest[0] for _, (name, *rest) in started if name == "cd" and rest)
+        ports = (
+            named_port(
+                command,
+                " ".join((*exported, *(f"{key}={value}" for key, value in environ.items()))),
+                lambda name: self._configuration(name, folder),
+                self.given,
+            )
+            for environ, command in (started if words[-1].startswith(_TRAP) else started[-1:])
+        )
+        return next((port for port in ports if port is not None), None)
+
+    def _configuration(self, name: str, folder: str = "") -> str:
+        """The text of a file or a module of the project that configures a server."""
+        kind, _, place = name.rpartition(":")
+        if kind == "python":
+            return self.sources.by_name[place].text if place in self.sources.by_name else ""
+        path = Path(folder, place)
+        is_inside = not path.is_absolute() and ".." not in path.parts
+        return source_text(self.project.root / path) if is_inside else ""
 
     def _settings(self) -> Iterator[Candidate]:
         command, app = self.settings.command, self.settings.app
         if command:
             evidence = "[tool.uvflow.docker] command"
-            yield Start(
-                command=command, evidence=evidence, port=self.settings.port, loads_source=True
-            )
+            yield self._of_words(command, evidence)
         elif app:
             interfaces = (*self.classes.values(), "wsgi", "asgi")
             # One that asks for asgi is not given to a server for wsgi.
@@ -303,7 +337,7 @@ class Search:
 
     def _procfile(self) -> Iterator[Start]:
         if line := self.entries.get("web"):
-            yield self._of_line(line, "`web` of the Procfile")
+            yield self._of_line(line, "`web` of the Procfile", self.given)
 
     def _configured(self) -> Iterator[Application]:
         entrypoint = self.project.table("tool", "fastapi").get("entrypoint")
@@ -366,11 +400,7 @@ class Search:
     def _compose(self) -> Iterator[Start]:
         """The `command` of the service in the compose file, unless that is for development."""
         if line := self._line(self.services.get(self.service, {})):
-            start = self._of_line(line, "`command` of the compose file")
-            is_server = not _SERVERS.keys().isdisjoint(self._programs(start.command))
-            if not (is_server or _NAMED_PORT.search(line) or self.settings.port):  # a worker
-                start = replace(start, port=None, health=None, environment=())
-            yield start
+            yield self._of_line(line, "`command` of the compose file")
 
     def _objects(self) -> Iterator[Candidate]:
         """Objects in the sources: web applications and Streamlit pages, else a Celery queue."""
@@ -412,19 +442,24 @@ class Search:
             )
 
     def _streamlit(self, page: Application) -> Start:
-        text = self._file(".streamlit/config.toml")
-        set_port, set_path = _STREAMLIT_SET_PORT.search(text), _STREAMLIT_SET_PATH.search(text)
-        port = self.settings.port or (int(set_port[1]) if set_port else _STREAMLIT_PORT)
+        set_port, health = self._streamlit_config()
+        port = set_port or self.usable or _STREAMLIT_PORT
         options = ("--server.address=0.0.0.0", f"--server.port={port}", "--server.headless=true")
         return Start(
             command=("streamlit", "run", *options, page.name),
             development=("streamlit", "run", *options, "--server.runOnSave=true", page.name),
             evidence=page.evidence,
             port=port,
-            # Streamlit docs, "Deploy Streamlit using Docker"
-            health=f"{'/' + set_path[1] if set_path else ''}/_stcore/health",
+            health=health,
             loads_source=True,
         )
+
+    def _streamlit_config(self) -> tuple[int | None, str]:
+        """The port that is set, and the path of the health check (Streamlit docs, "Docker")."""
+        text = self._file(".streamlit/config.toml")
+        port, path = _STREAMLIT_SET_PORT.search(text), _STREAMLIT_SET_PATH.search(text)
+        health = f"{'/' + path[1] if path else ''}/_stcore/health"
+        return self.settings.port or (int(port[1]) if port else None), health
 
     def _scripts(self) -> Iterator[Start]:
         """Programs; a project with a web framework has them beside its service."""
@@ -444,31 +479,31 @@ class Search:
         if name is None or (found.name.endswith(")") and name != "gunicorn"):
             raise _no_server_error(found)
         server, command = _SERVERS[name], _SERVERS[name].command
-        port = self.settings.port or self._bound(command) or _PORT
+        bound = configured_port(name, command, self._configuration, self.given)
+        port = self.settings.port or (bound if isinstance(bound, int) else self.given)
         if name == "gunicorn" and "flask-socketio" in self.installed:
             worker = next(w for each, w in _WEBSOCKET_WORKERS.items() if each in self.installed)
             command = f"{command} --workers=1 {worker}"
         line = f"{command} {server.factory if found.is_factory else '{name}'}"
         values = {"port": port, "interface": found.interface, "name": found.name}
         words = tuple(word.format_map(values) for word in line.split())
-        others = self.web.outermost - {found.name.replace(":", ".")}
         reads_worker = name == "gunicorn" and found.interface == "asgi"  # of gunicorn.conf.py
         return Start(
             command=words,
             development=(words[0], *(["--reload"] if name in _RELOADING else []), *words[1:]),
             evidence=f"{found.evidence}; {name} is a dependency",
             port=port,
-            health=self._health(others),
+            health=self._health(self.web.outermost - {found.name.replace(":", ".")}),
             loads_source=not found.module.is_installed or reads_worker,
             base=found.module.base,
+            remarks=(f"{bound}: the image listens on port {port}",)
+            if isinstance(bound, str)
+            else (),
         )
 
-    def _of_line(self, line: str, evidence: str) -> Start:
-        """The start by a line as a shell reads it, with a PORT to listen on."""
-        words, plain = _words(line, evidence), _without_runners(line)
-        named = _NAMED_PORT.search(plain)
-        found = int(named[1]) if named else self._bound(plain)
-        port = self.settings.port or found or _PORT
+    def _of_line(self, line: str, evidence: str, given: int | None = None) -> Start:
+        """The start by a line as a shell reads it, as `_of_words`."""
+        words = _words(line, evidence)
         for program in self._lacking(words):
             raise UsageError(
                 f"{evidence} starts {program}, which the image does not have",
@@ -476,17 +511,32 @@ class Search:
             )
         options = " ".join(match["options"] or "" for match in _RUNNER.finditer(line))
         left_out = " and ".join(match[0] for match in _LEFT_OUT.finditer(options))
+        start = self._of_words(words, evidence, given)
+        more = (f"{left_out} of {evidence} is left out",) if left_out else ()
+        return replace(start, remarks=(*start.remarks, *more))
+
+    def _of_words(self, words: Words, evidence: str, given: int | None = None) -> Start:
+        """The start by `words` with a PORT to listen on: `given`, where nothing names another."""
+        named, started = self._listens(words), re.split(r"[\s()]", " ".join(words))
+        apps = self.web.found.keys() & {word.replace(":", ".") for word in started}
+        health = self._health(self.web.outermost - apps if apps else ())
+        if named is None and self._programs(words)[-1] == "streamlit":
+            set_port, health = self._streamlit_config()
+            named = set_port or _STREAMLIT_PORT
+        found = given if named is None else named
+        port = self.settings.port or (found if isinstance(found, int) else None)
+        why = f"{evidence}: {named}, so no port is exposed or probed"
         return Start(
             command=words,
             evidence=evidence,
             port=port,
-            health=self._health(),
+            health=health if port else None,
             loads_source=True,
-            environment=(("PORT", str(port)),),
-            remarks=(f"{left_out} of {evidence} is left out",) if left_out else (),
+            environment=(("PORT", str(port or self.given)),) if port or found else (),
+            remarks=() if port or named is None else (f"{why}: where it has one, {_SET_PORT}",),
         )
 
-    def _health(self, others: Collection[str] = ()) -> str | None:
+    def _health(self, others: Collection[str]) -> str | None:
         """Of the URLs of Django, or of an application that is none of `others`."""
         urls = self.django.text("ROOT_URLCONF") if "django" in self.installed else None
         lists = [urls] if urls else [module.name for module in self.sources.modules]
@@ -531,15 +581,38 @@ def _services(text: str) -> dict[str, Mapping[str, Any]]:
 
     try:
         services = yaml.safe_load(text)["services"].items()
-        here = ((str(k), each) for k, each in services if _build_context(each) in {".", "./"})
-        return {name: each for name, each in here if not each.get("profiles")}
+        here = ((str(k), each) for k, each in services if _build(each, "context") in {".", "./"})
+        own = ((k, e) for k, e in here if not _PROXY.search(f"{k} {_build(e, 'dockerfile')}"))
+        return {name: each for name, each in own if not each.get("profiles")}
     except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
         return {}
 
 
-def _build_context(service: Mapping[str, Any]) -> Any:
+def _web_service(services: Mapping[str, Mapping[str, Any]]) -> str:
+    """The only one; else the only one with a port, or that starts a server where none has."""
+    published = [name for name, each in services.items() if each.get("ports")]
+    texts = {name: f"{each.get('expose')} {each.get('command')}" for name, each in services.items()}
+    serving = [name for name, text in texts.items() if _SERVING.search(text)]
+    web = [*services] if len(services) == 1 else published or serving
+    return web[0] if len(web) == 1 else ""
+
+
+def _container_ports(service: Mapping[str, Any]) -> list[int]:
+    """The TCP ports of the container that are published, else those that are exposed."""
+    texts = (
+        f"{each.get('target')}/{each.get('protocol', 'tcp')}" if isinstance(each, Mapping) else each
+        for each in service.get("ports") or service.get("expose") or ()
+    )
+    found = (re.search(r"(?:^|:|:-)(\d{1,5})\}?(?:/tcp)?$", str(text)) for text in texts)
+    return [int(match[1]) for match in found if match]
+
+
+def _build(service: Mapping[str, Any], key: str) -> Any:
+    """What it is built by; a string is the context, and the dockerfile has a default."""
     build = service.get("build")
-    return build.get("context", ".") if isinstance(build, Mapping) else build
+    if isinstance(build, Mapping):
+        return build.get(key, "." if key == "context" else "")
+    return build if key == "context" else ""
 
 
 def _servers(interface: str) -> list[str]:
