@@ -227,6 +227,15 @@ def test_other_packages_are_looked_at_where_they_are_installed(tree: Tree) -> No
     assert [module.path for module in sources.modules] == ["libs/web/src/web/__init__.py"]
 
 
+def test_an_installed_package_comes_before_what_does_not_import_it(tree: Tree) -> None:
+    files = {"src/shop/web.py": APP, "stubs_of/bank/main.py": APP}
+    for imports, names in (("import shop\n", "main:app"), ("", "shop.web:app")):
+        root = tree({**files, "main.py": imports + APP})
+        sources = Sources(root, {root: {"src": ""}})
+        [application] = Applications(sources, {"FastAPI": "asgi"}).likeliest()
+        assert named(application) == names
+
+
 def test_the_module_with_the_usual_name_is_preferred(tree: Tree) -> None:
     root = tree({"admin.py": APP, "main.py": APP})
     assert found(root) == "main:app"

@@ -402,6 +402,163 @@ def test_nothing_at_all_is_told_with_three_ways_out(tree: Tree) -> None:
     )
 
 
+GUARD = "def main(): ...\nif __name__ == '__main__':\n    main()\n"
+UNREAD = "{} imports {}, whose applications are not looked for"
+TOOLS = "nothing tells that {} is the service, and not a tool"
+
+
+@pytest.mark.parametrize(
+    ("files", "cause", "lines"),
+    [
+        ({"bot.py": GUARD}, TOOLS.format("bot.py"), ['command = ["python", "bot.py"]']),
+        (
+            dict.fromkeys(("bot.py", "jobs/clean.py", "main.py", "x.py", "tests/t.py"), GUARD),
+            TOOLS.format("main.py or bot.py or x.py or jobs/clean.py"),
+            [
+                *(f'command = ["python", "{name}.py"]' for name in ("main", "bot", "x")),
+                'command = ["python", "-m", "jobs.clean"]',
+            ],
+        ),
+        (
+            {"bot/__main__.py": "from .cli import main\nmain()\n"},
+            TOOLS.format("bot/__main__.py"),
+            ['command = ["python", "-m", "bot"]'],
+        ),
+        (
+            {"main.py": "while True:\n    work()\n", "shop.py": "x = 1\n", "manage.py": GUARD},
+            TOOLS.format("main.py"),
+            ['command = ["python", "main.py"]'],
+        ),
+        (
+            {"web.py": "from sanic import Sanic\nserver = Sanic('x')\n"},
+            UNREAD.format("web.py", "sanic"),
+            ['app = "web:server"'],
+        ),
+        (
+            {"web/app.py": "import falcon.asgi\napp = api = falcon.asgi.App()\n"},
+            UNREAD.format("web/app.py", "falcon"),
+            ['app = "web.app:app"'],
+        ),
+        (
+            {"app.py": "import panel as pn\npn.extension()\n"},
+            UNREAD.format("app.py", "panel"),
+            ['command = ["panel", "serve", "--address=0.0.0.0", "--port=5006", "app.py"]'],
+        ),
+        (
+            {"work.py": "class WorkerSettings: ...\n"},
+            "no web application, no installed program, no `web` in a Procfile",
+            ['command = ["arq", "work.WorkerSettings"]'],
+        ),
+        (
+            {"wsgi.py": "from shop import create_app\napp, socketio = create_app()\n"},
+            "no web application, no installed program, no `web` in a Procfile",
+            ['app = "wsgi:app"'],
+        ),
+    ],
+)
+def test_what_is_plainly_there_is_listed_with_the_line_to_write(
+    tree: Tree, files: dict[str, str], cause: str, lines: list[str]
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        start(tree(files))
+    assert caught.value.cause == cause
+    ways = " or ".join(f"`{line}`" for line in lines)
+    assert caught.value.hint == f"write in [tool.uvflow.docker]: {ways}"
+
+
+@pytest.mark.parametrize(
+    ("more", "why", "add"),
+    [
+        ("", "uv installs no project that has no [build-system]", "add a [build-system], or "),
+        (
+            "[build-system]\nrequires = []\n[tool.uv]\npackage = false\n",
+            "[tool.uv] has `package = false`",
+            "",
+        ),
+    ],
+)
+def test_a_script_that_no_sync_installs_is_told(tree: Tree, more: str, why: str, add: str) -> None:
+    text = f'[project]\nname = "shop"\n[project.scripts]\nsell = "shop:sell"\n{more}'
+    with pytest.raises(UsageError) as caught:
+        start(tree({"pyproject.toml": text, "bot.py": GUARD}))
+    assert caught.value.cause == f"sell of [project.scripts] is not in the image: {why}"
+    assert caught.value.hint == (
+        f"{add}set `package = true` in [tool.uv], and run `uv lock`, "
+        'or write in [tool.uvflow.docker]: `command = ["python", "bot.py"]`'
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [("dependency-groups", "group"), ("project.optional-dependencies", "extra")],
+)
+def test_a_server_in_a_group_is_found_there(tree: Tree, table: str, key: str) -> None:
+    text = f'[project]\nname = "shop"\n[{table}]\nserve = ["uvicorn-x", "uvicorn[standard]>=0.3"]\n'
+    with pytest.raises(UsageError) as caught:
+        start(tree({**FASTAPI, "pyproject.toml": text}), "fastapi")
+    assert caught.value.cause == f"uvicorn is in the {key} `serve`, which prod leaves out"
+    assert f'`{key}s = ["serve"]` in [tool.uvflow.profiles.prod]' in str(caught.value.hint)
+
+
+def test_django_without_a_wsgi_module_is_a_cause(tree: Tree) -> None:
+    root = tree({"manage.py": DJANGO["manage.py"], "site/settings.py": "X = 1\n"})
+    with pytest.raises(UsageError) as caught:
+        start(root, "django", "gunicorn")
+    assert caught.value.cause == (
+        "Django has no wsgi.py and no asgi.py here, and its settings name none"
+    )
+
+
+def test_dash_without_its_server_is_a_cause(tree: Tree) -> None:
+    root = tree({"app.py": "from dash import Dash\napp = Dash()\n"})
+    with pytest.raises(UsageError) as caught:
+        start(root, "dash", "gunicorn")
+    assert caught.value.cause == "app.py has Dash(), and no name for its server"
+    assert caught.value.hint == "add `server = app.server`"
+
+
+def test_the_default_application_of_bottle_is_one(tree: Tree) -> None:
+    root = tree({"web.py": "import bottle\nsite = bottle.default_app()\n"})
+    assert start(root, "bottle", "waitress").command[-1] == "web:site"
+
+
+SERVED = "import uvicorn\nfrom fastapi import FastAPI\napp = FastAPI()\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def run(): app.run()\ndef start(): Thread(target=run).start()\n",
+        "def start(): threading.Thread(target=lambda: uvicorn.run(app)).start()\n",
+        "async def start(): await asyncio.gather(server.serve(), work())\n",
+    ],
+)
+def test_a_program_that_serves_in_a_thread_is_listed(tree: Tree, text: str) -> None:
+    main = "import alive\nalive.start()\nbot.run()\n"
+    with pytest.raises(UsageError) as caught:
+        start(tree({"alive.py": SERVED + text, "main.py": main}), "fastapi", "uvicorn")
+    assert caught.value.hint == (
+        'write in [tool.uvflow.docker]: `app = "alive:app"` or `command = ["python", "main.py"]`'
+    )
+
+
+def test_a_thread_that_serves_nothing_is_no_question(tree: Tree) -> None:
+    text = "def poll(): subprocess.run(x)\nThread(target=poll).start()\n"
+    guard = "if __name__ == '__main__':\n    uvicorn.run(app)\n"
+    root = tree({"main.py": SERVED + text + guard})
+    assert start(root, "fastapi", "uvicorn").command[-1] == "main:app"
+
+
+def test_a_page_of_another_framework_is_listed(tree: Tree) -> None:
+    page = "import gradio\nif __name__ == '__main__':\n    gradio.Interface().launch()\n"
+    files = {**FASTAPI, "page.py": page}
+    with pytest.raises(UsageError) as caught:
+        start(tree(files), "fastapi", "uvicorn", "gradio")
+    assert caught.value.cause == "main.py has FastAPI(), page.py"
+    mounted = {"main.py": FASTAPI["main.py"] + "import page\n", "page.py": page}
+    assert start(tree(mounted), "fastapi", "uvicorn", "gradio").command[-1] == "main:app"
+
+
 def test_a_factory_that_needs_arguments_is_a_cause(tree: Tree) -> None:
     text = "def create_app(x):\n    return FastAPI()\n"
     with pytest.raises(UsageError) as caught:

@@ -39,6 +39,10 @@ _USUAL_NAMES = {
     "__init__", "api", "app", "application", "asgi", "main", "run", "serve", "server", "wsgi",
 }  # fmt: skip
 
+# Those of modules that are run, the likeliest first, and of those that are run by a person.
+PROGRAM_NAMES = ("main", "__main__", "app", "run", "server", "bot", "worker", "scheduler")
+_NO_PROGRAMS = {"fabfile", "manage", "noxfile", "setup"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Module:
@@ -74,13 +78,28 @@ class Module:
         is_of_alembic = self.path.endswith("/env.py")
         return not is_of_alembic and _NOT_SERVED.isdisjoint(self.stem.split("_"))
 
+    @property
+    def is_program(self) -> bool:
+        """Whether it does something where it is run, and not imported."""
+        if self.stem in _NO_PROGRAMS or not self.is_served:
+            return False
+        acts = ast.While | ast.Expr if self.stem in PROGRAM_NAMES else ast.While
+        return self.stem == "__main__" or any(
+            (isinstance(node, ast.If) and _is_guard(node))
+            or (
+                isinstance(node, acts)
+                and not isinstance(getattr(node, "value", None), ast.Constant)
+            )
+            for node in self.tree.body
+        )
+
     @cached_property
     def statements(self) -> list[ast.stmt]:
         """Those that an import runs: at the top level, and below an `if` or `try` there."""
         found, waiting = list[ast.stmt](), deque(self.tree.body)
         while waiting:  # no recursion: every `elif` is nested in the `if` before it
             match node := waiting.popleft():
-                case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
+                case ast.If() if _is_guard(node):
                     pass
                 case ast.If(body=inner, orelse=other) | ast.Try(body=inner, orelse=other):
                     waiting.extendleft(reversed([*inner, *other]))
@@ -106,6 +125,10 @@ class Module:
                 dotted = f"{base}{each.name}"
                 found[dotted if each.name == "*" else each.asname or each.name] = dotted
         return found
+
+    @property
+    def imported_packages(self) -> set[str]:
+        return {name.partition(".")[0] for name in self.imports.values()}
 
     def dotted(self, node: ast.AST) -> str:
         """The dotted origin of a name or an attribute; empty for anything else."""
@@ -210,7 +233,7 @@ class Sources:
         imported |= {_parent(name, 1) for name in imported}
         scripts, named, beside_pages = [], set[str](), set[str]()
         for m in self.modules:
-            if package not in {name.split(".")[0] for name in m.imports.values()}:
+            if package not in m.imported_packages:
                 continue
             folder = posixpath.dirname(m.path)
             named |= {posixpath.join(folder, text) for text in _strings_in(m.tree)}
@@ -287,6 +310,8 @@ class Applications:
         found = [self.found[name] for name in self.outermost]
         if within:
             found = [each for each in self.found.values() if each.module == within]
+        else:
+            found = _beside_packages(found)
         objects = [each for each in found if not each.is_factory]
         usual = [each for each in found if each.is_factory and each.is_usual]
         modules = [each.module for each in objects]
@@ -295,6 +320,23 @@ class Applications:
             # A script may make one for itself.
             return sorted([*objects, *others], key=lambda each: each.name)
         return _likeliest(objects or usual or found)
+
+    def are_served_by_a_program(self) -> bool:
+        """Whether one is served in a thread or a task, beside what a program does besides."""
+        return any(
+            self._serves(module, node)
+            for module in self.sources.modules
+            if module.is_served
+            for call in ast.walk(module.tree)
+            if _called(call) in _BESIDE
+            for node in _with_functions(module, call)
+        )
+
+    def _serves(self, module: Module, node: ast.AST) -> bool:
+        match node:
+            case ast.Call(func=ast.Attribute(value=owner, attr="run")):
+                return module.dotted(owner) in self.kinds or module.dotted(owner) == "uvicorn"
+        return _called(node) == "serve"
 
     def _read(self, module: Module, node: ast.stmt) -> None:
         values, parts = [*_values(node)], list[ast.AST]()
@@ -381,6 +423,14 @@ class Applications:
         return False
 
 
+def _with_functions(module: Module, call: ast.AST) -> list[ast.AST]:
+    """The nodes of a call, and of the functions of the module that it names."""
+    nodes = list(ast.walk(call))
+    named = {node.id for node in nodes if isinstance(node, ast.Name)}
+    functions = (node for node in ast.walk(module.tree) if isinstance(node, _FUNCTION))
+    return nodes + [node for each in functions if each.name in named for node in ast.walk(each)]
+
+
 def _loadable(node: ast.stmt, values: list[tuple[str, ast.expr]]) -> list[str]:
     """The names of a statement that a server can load, or call without arguments or `await`."""
     match node:
@@ -413,6 +463,7 @@ def _is_importable(module: Module) -> bool:
     return module.is_served and _RUNNING.isdisjoint(map(_called, values))
 
 
+_BESIDE = {"Process", "Thread", "create_task", "gather", "start_soon", "to_thread"}
 _RUNNING = {"launch", "main", "run", "run_app", "serve"}
 _APPLICATIONS = {
     "app", "app_factory", "application", "build_app", "create_app", "get_app", "make_app",
@@ -425,6 +476,19 @@ _CONVERTERS = {
     **dict.fromkeys(("ASGIMiddleware", "WSGIApp"), "wsgi"),
 }
 _WRAPPERS = {*_CONVERTERS, "ProxyFix", "WhiteNoise", "mount_gradio_app"}
+
+
+def _beside_packages(applications: list[Application]) -> list[Application]:
+    """Those of packages that are installed, where any is, and those that import such a package."""
+    installed = [each for each in applications if each.module.is_installed]
+    packages = {each.module.name.partition(".")[0] for each in installed}
+    return [
+        each
+        for each in applications
+        if each in installed
+        or not installed
+        or not packages.isdisjoint(each.module.imported_packages)
+    ]
 
 
 def _likeliest(applications: list[Application]) -> list[Application]:
@@ -480,6 +544,14 @@ def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
             yield from ((t.id, value) for t in targets if isinstance(t, ast.Name))
         case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
             yield name, value
+
+
+def _is_guard(node: ast.If) -> bool:
+    """Whether it is `if __name__ == "__main__"`."""
+    match node.test:
+        case ast.Compare(left=ast.Name(id="__name__")):
+            return True
+    return False
 
 
 def assigned_text(text: str, name: str) -> str:

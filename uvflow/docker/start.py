@@ -15,6 +15,7 @@ from uvflow.docker.lint import shell
 from uvflow.docker.listening import Port, configured_port, named_port
 from uvflow.docker.settings import Settings
 from uvflow.docker.source import (
+    PROGRAM_NAMES,
     SETTINGS_MODULE,
     Application,
     Applications,
@@ -119,6 +120,21 @@ _WEB = {
     *_FRAMEWORKS, "blacksheep", "chainlit", "cherrypy", "connexion", "django", "falcon", "gradio",
     "nicegui", "panel", "pyramid", "robyn", "sanic", "streamlit",
 }  # fmt: skip
+_UNREAD = _WEB - {*_FRAMEWORKS, "django", "streamlit"}
+_UNREAD_APPLICATION = re.compile(
+    r"(?:blacksheep|connexion|falcon|sanic)\.(?:asgi\.)?"
+    r"(?:App|Application|AsyncApp|FlaskApp|Sanic)"
+)
+_NOT_INSTALLED = "uv installs no project that has no [build-system]"
+_RUN_BY = {
+    "chainlit": "chainlit run --headless --host=0.0.0.0 --port=8000",
+    "panel": "panel serve --address=0.0.0.0 --port=5006",
+}
+_HANDFUL = 5
+_WAYS = (
+    'set `command = ["python", "-m", "…"]` or `app = "module:attribute"` in [tool.uvflow.docker], '
+    "or add a script to [project.scripts]"
+)
 
 # The variable that tells a framework its application → the interface of that.
 _APP_VARIABLES = {"FLASK_APP": "wsgi", "LITESTAR_APP": "asgi", "QUART_APP": "asgi"}
@@ -187,6 +203,8 @@ class Search:
     def __post_init__(self) -> None:
         self.entries = dict(_PROCESS.findall(self._file("Procfile")))
         self.classes = dict(row for name, row in _FRAMEWORKS.items() if name in self.installed)
+        if "Bottle" in self.classes:
+            self.classes["default_app"] = "wsgi"
         self.web = Applications(self.sources, self.classes)
         self.django = Django(self.sources, dict(self.settings.environment).get(SETTINGS_MODULE))
         files = {name: text for name in _COMPOSE if (text := self._file(name))}
@@ -409,6 +427,7 @@ class Search:
         yield from [each for each in found if self._server(each.interface)] or found
         if found and any("uvicorn.Server(" in module.text for module in self.sources.modules):
             yield from map(self._script, self.scripts)  # which may do more than to serve that
+        yield from self._beside(found) if found else ()
         pages = self.sources.scripts_importing("streamlit") if "streamlit" in self.installed else []
         yield from map(self._streamlit, pages)
         if not (found or pages) and "celery" in self.installed:
@@ -419,6 +438,15 @@ class Search:
                     loads_source=not queue.module.is_installed,
                     base=queue.module.base,
                 )
+
+    def _beside(self, found: Collection[Application]) -> list[Start]:
+        """Programs that serve one of `found` beside their own work, or that serve another page."""
+        programs, sources = self._runnable(), self.sources
+        unread = sorted(_UNREAD & self.installed)
+        pages = {page.name for name in unread for page in sources.scripts_importing(name)}
+        pages -= {each.module.path for each in found}
+        served = [program for program in programs if program.evidence in pages]
+        return served or (programs[:2] if self.web.are_served_by_a_program() else [])
 
     def _check_members(self, found: Collection[Application]) -> None:
         """Raises UsageError where `found` is of a member, and one that no sync installs has more.
@@ -470,6 +498,19 @@ class Search:
         if not (is_web or _WEB & self.direct):
             yield from map(self._script, sorted(programs.values()))
 
+    def _runnable(self) -> list[Start]:
+        """Files that can be run, in the order in which a person would name them."""
+        ranked: list[tuple[int, int, str, Words]] = []
+        for module in (module for module in self.sources.modules if module.is_program):
+            name, stem, path = module.name.removesuffix(".__main__"), module.stem, module.path
+            rank = PROGRAM_NAMES.index(stem) if stem in PROGRAM_NAMES else len(PROGRAM_NAMES)
+            is_found = module.is_installed or ("." in module.name and module.base == ".")
+            words: Words = ("python", "-m", name) if is_found else ("python", path)
+            for framework in _RUN_BY.keys() & module.imported_packages:
+                words = (*_RUN_BY[framework].split(), path)
+            ranked.append((name.count("."), rank, path, words))
+        return [Start(command=words, evidence=path) for _, _, path, words in sorted(ranked)]
+
     def _script(self, name: str) -> Start:
         where = f"`{name}` of [project.scripts]"
         return Start(command=(name,), evidence=where, port=self.settings.port, is_program=True)
@@ -477,7 +518,7 @@ class Search:
     def _served(self, found: Application) -> Start:
         name = self._server(found.interface)
         if name is None or (found.name.endswith(")") and name != "gunicorn"):
-            raise _no_server_error(found)
+            raise self._no_server_error(found)
         server, command = _SERVERS[name], _SERVERS[name].command
         bound = configured_port(name, command, self._configuration, self.given)
         port = self.settings.port or (bound if isinstance(bound, int) else self.given)
@@ -548,31 +589,106 @@ class Search:
             return "gunicorn"
         return next((name for name in _servers(interface) if name in self.installed), None)
 
-    def _no_start_error(self) -> UsageError:
-        cause = "no web application, no installed program, no `web` in a Procfile"
-        hint = (
-            'set `command = ["python", "-m", "…"]` or `app = "module:attribute"` in '
-            "[tool.uvflow.docker], or add a script to [project.scripts]"
+    def _no_server_error(self, found: Application) -> UsageError:
+        # No other server than gunicorn calls a factory with arguments.
+        servers = ["gunicorn"] if found.name.endswith(")") else _servers(found.interface)
+        cause = f"looked for {', '.join(servers)}; a development server does not count"
+        take = "name the extra or group that has one in [tool.uvflow.profiles.prod]"
+        tables = {
+            "groups": self.project.table("dependency-groups"),
+            "extras": self.project.table("project", "optional-dependencies"),
+        }
+        for key, lists in tables.items():
+            for name, requirements in lists.items():
+                text = " ".join(f" {each}".lower() for each in requirements)
+                if server := re.search(rf" ({'|'.join(servers)})(?![\w-])", text):
+                    cause = f"{server[1]} is in the {key[:-1]} `{name}`, which prod leaves out"
+                    take = f'set `{key} = ["{name}"]` in [tool.uvflow.profiles.prod]'
+        return UsageError(
+            f"no server for {found.name} is among the production dependencies",
+            cause=cause,
+            hint=f"`uv add {servers[0]}`, {take}, or set `command` in [tool.uvflow.docker]",
         )
+
+    def _no_start_error(self) -> UsageError:
+        visible: list[Candidate] = [
+            *map(self._script, self.scripts),
+            *self._unread_applications(),
+            *self._runnable(),
+        ]
+        if others := self.processes():
+            visible = [Start(command=words, evidence=name) for name, words in others]
+        cause, advice = self._why_not(others)
+        lines = [] if self.members else [_lines(visible[:_HANDFUL])] if visible else []
+        return UsageError(
+            "found nothing for the container to start",
+            cause=cause,
+            hint=", or ".join(filter(None, (advice, *lines))) or _WAYS,
+        )
+
+    def _why_not(self, others: Collection[object]) -> tuple[str, str]:
+        """Why there is nothing to start, and advice, which may be empty."""
         modules = [module for module in self.sources.modules if module.is_served]
         calls = [f"{name.partition('.')[0]}()" for name in self.classes]
-        found = [f"{m.path} has {call}" for m in modules for call in calls if call[:-1] in m.text]
-        if self.members:
-            cause = "this is the root of a workspace, and has nothing of its own"
-            hint = f"run `uvflow docker` in {' or '.join(self.members)}"
-        elif others := self.processes():
-            cause = "the Procfile has no `web`"
-            hint = _lines(Start(command=words, evidence=name) for name, words in others)
-        elif self.scripts:
-            cause = "the programs of a project with a web framework are not its service"
-            hint = _lines(map(self._script, self.scripts))
-        elif factories := self.web.factories - self.web.found.keys():
-            names = " and ".join(f"{each}()" for each in sorted(factories))
-            cause = f"{names} cannot be called without arguments"
-            hint = "assign what it returns to `app` in a module, such as main.py or wsgi.py"
-        elif found:
-            cause = f"{', '.join(found)}, but no name for it can be read there"
-        return UsageError("found nothing for the container to start", cause=cause, hint=hint)
+        has = ", ".join(f"{m.path} has {c}" for m in modules for c in calls if c[:-1] in m.text)
+        unread = {m.path: sorted(m.imported_packages & _UNREAD) for m in modules}
+        imports = ", ".join(f"{path} imports {n}" for path, names in unread.items() for n in names)
+        factories = [f"{each}()" for each in sorted(self.web.factories - self.web.found.keys())]
+        named = " and ".join(self.project.table("project", "scripts"))
+        is_off = "build-system" in self.project.manifest
+        off = "[tool.uv] has `package = false`" if is_off else _NOT_INSTALLED
+        add = "" if is_off else "add a [build-system], or "
+        programs = " or ".join(each.evidence for each in self._runnable()[:_HANDFUL])
+        reasons: tuple[tuple[object, str, str], ...] = (
+            (
+                self.members,
+                "this is the root of a workspace, and has nothing of its own",
+                f"run `uvflow docker` in {' or '.join(self.members)}",
+            ),
+            (others, "the Procfile has no `web`", ""),
+            (
+                self.scripts,
+                "the programs of a project with a web framework are not its service",
+                "",
+            ),
+            (
+                factories,
+                f"{' and '.join(factories)} cannot be called without arguments",
+                "assign what it returns to `app` in a module, such as main.py or wsgi.py",
+            ),
+            ("Dash()" in has, f"{has}, and no name for its server", "add `server = app.server`"),
+            (has, f"{has}, but no name for it can be read there", ""),
+            (imports, f"{imports}, whose applications are not looked for", ""),
+            (
+                "django" in self.installed and self.django.settings_module,
+                "Django has no wsgi.py and no asgi.py here, and its settings name none",
+                "",
+            ),
+            (
+                named,
+                f"{named} of [project.scripts] is not in the image: {off}",
+                f"{add}set `package = true` in [tool.uv], and run `uv lock`",
+            ),
+            (programs, f"nothing tells that {programs} is the service, and not a tool", ""),
+            (True, "no web application, no installed program, no `web` in a Procfile", ""),
+        )
+        return next((cause, advice) for holds, cause, advice in reasons if holds)
+
+    def _unread_applications(self) -> Iterator[Candidate]:
+        """Those of frameworks that are not looked for, as far as a module has a name for one."""
+        for module in self.sources.modules:
+            for node in module.statements if module.is_served else ():
+                match node:
+                    case ast.Assign(targets=[ast.Name(id=name), *_], value=ast.Call(func=made)):
+                        first, dot, rest = ast.unparse(made).partition(".")
+                        dotted = f"{module.imports.get(first, first)}{dot}{rest}"
+                        if _UNREAD_APPLICATION.fullmatch(dotted):
+                            yield self._named(f"{module.name}:{name}", "", module.path)
+                    case ast.Assign(targets=[ast.Tuple(elts=[ast.Name(id="app" as name), *_])]):
+                        yield self._named(f"{module.name}:{name}", "", module.path)
+                    case ast.ClassDef(name="WorkerSettings"):
+                        command = ("arq", f"{module.name}.WorkerSettings")
+                        yield Start(command=command, evidence=module.path)
 
 
 def _services(text: str) -> dict[str, Mapping[str, Any]]:
@@ -627,17 +743,6 @@ def _lines(candidates: Iterable[Candidate]) -> str:
         for each in candidates
     )
     return f"write in [tool.uvflow.docker]: {' or '.join(lines)}"
-
-
-def _no_server_error(found: Application) -> UsageError:
-    # No other server than gunicorn calls a factory with arguments.
-    servers = ["gunicorn"] if found.name.endswith(")") else _servers(found.interface)
-    return UsageError(
-        f"no server for {found.name} is among the production dependencies",
-        cause=f"looked for {', '.join(servers)}; a development server does not count",
-        hint=f"`uv add {servers[0]}`, name the extra or group that has one in "
-        "[tool.uvflow.profiles.prod], or set `command` in [tool.uvflow.docker]",
-    )
 
 
 _QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"")
