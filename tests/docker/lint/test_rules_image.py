@@ -190,6 +190,32 @@ def test_a_service_that_drops_root_by_itself(drop: str) -> None:
     assert ("runs-as-root", 9) in found(text, context)
 
 
+@pytest.mark.parametrize("step", ["COPY --chmod=755 <<'EOF' /entry", "RUN cat <<EOF >/entry"])
+def test_a_script_in_the_dockerfile_drops_root(step: str) -> None:
+    script = '#!/usr/bin/env bash\nset -eu\nexec gosu app "$@"\nEOF'
+    written = f'RUN apt-get install gosu\n{step}\n{script}\nENTRYPOINT ["/entry"]'
+    text = GOOD.replace("FROM build\n", f"FROM build\n{written}\n")
+    assert "runs-as-root" not in {code for code, _ in found(text.replace(f"{USER}\n", ""))}
+
+
+@pytest.mark.parametrize(
+    ("start", "path", "service", "is_found"),
+    [
+        ("/init", "etc/s6-overlay/s6-rc.d/web/run", "#!/bin/sh\ns6-setuidgid app\nuvicorn", False),
+        ("/init", "etc/s6-overlay/s6-rc.d/web/run", "#!/bin/sh\nuvicorn", True),
+        ("supervisord", "supervisord.conf", "[program:web]\nuser=app\n", False),
+        ("supervisord", "supervisord.conf", "[supervisord]\nuser=root\n", True),
+        ("supervisord", "notes.txt", "", False),
+    ],
+)
+def test_a_service_whose_file_drops_root(
+    start: str, path: str, service: str, *, is_found: bool
+) -> None:
+    context = replace(CONTEXT, files=CONTEXT.files | {path}, text=reading({path: service}))
+    text = GOOD.replace(f"{USER}\n", "") + f'ENTRYPOINT ["{start}"]\n'
+    assert ("runs-as-root" in {code for code, _ in found(text, context)}) is is_found
+
+
 def test_a_base_that_nobody_knows_may_have_a_user_of_its_own() -> None:
     text = GOOD.replace(BASE, "registry.test/python:1").replace("USER 10001:10001\n", "")
     assert found(text.replace(" PYTHONUNBUFFERED=1", "")) == []

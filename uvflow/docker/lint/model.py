@@ -47,6 +47,10 @@ NO_PROJECT = (
     *("--no-install-project", "--no-install-workspace", "--no-install-local", "--only-group"),
     *("UV_NO_INSTALL_PROJECT", "UV_NO_INSTALL_WORKSPACE", "UV_NO_INSTALL_LOCAL"),
 )
+# What starts services by files of their own, and how these name a user.
+_SUPERVISORS = {"init", "runsvdir", "s6-svscan", "supervisord"}
+_SERVICE = re.compile(r"(?:^|/)run$|\.(?:conf|ini)$")
+_DROPS = re.compile(r"\b(?:s6-setuidgid|setuidgid|chpst -u)\b|(?m:^user *= *(?!root\b|0\b)\w)")
 _MOST_COMMANDS = 300  # of scripts that start each other
 # Programs after which an image may have any file.
 _FETCHES = {"cp", "curl", "git", "ln", "make", "mv", "npm", "pnpm", "tar", "unzip", "wget", "yarn"}
@@ -443,8 +447,12 @@ class Dockerfile:
     def runs_as_root(self) -> bool:
         """Unless a program that it starts takes another user."""
         by_base = "root" if self.is_plain and "nonroot" not in self.base else ""
-        programs = {"gosu", "init", "runuser", "setpriv", "su", "su-exec", "setuidgid"}
+        programs = {"gosu", "runuser", "s6-setuidgid", "setpriv", "setuidgid", "su", "su-exec"}
         drops = any(c.program in programs or c.has("--uid", "--user") for c in self.started)
+        if any(c.program in _SUPERVISORS for c in self.started):
+            services = [*filter(_SERVICE.search, self.end.files.values())]  # none: not known
+            texts = (*map(self.context.text, services), *(step.text for step in self.image))
+            drops = drops or not services or any(map(_DROPS.search, texts))
         return (self.end.user or by_base) in {"root", "0"} and not drops
 
     def origin(self, program: str) -> str | None:
@@ -460,12 +468,10 @@ class Dockerfile:
         return text if re.match(r"#!.*sh\b", text) or program.endswith(".sh") else ""
 
     def _written(self, program: str) -> str:
-        """The text of a file that the Dockerfile itself has, in a COPY."""
-        for step in (step for step in self.image if step.is_copy and step.text.startswith("<<")):
-            line, _, body = step.text.partition("\n")
-            if posixpath.basename(line) == posixpath.basename(program):
-                return body
-        return ""
+        """The text of a file that a COPY or RUN has in a heredoc, whose first line names it."""
+        name = re.compile(rf"(?:^|[\s/>]){re.escape(posixpath.basename(program))}(?:\s|$)")
+        heredocs = (step.text.partition("\n") for step in reversed(self.image))
+        return next((body for first, _, body in heredocs if body and name.search(first)), "")
 
 
 def _copied(step: Parsed, there: Mapping[str, str], state: StepState) -> dict[str, str]:
