@@ -51,7 +51,10 @@ def test_an_install_that_does_not_read_the_lockfile(what: str) -> None:
 
 
 def test_the_project_alone_is_installed_beside_what_is_locked() -> None:
-    assert changed(SYNC, f"{SYNC} && uv pip install --no-deps .") == []
+    for first in (SYNC, "pip install --no-cache-dir -r requirements.txt"):
+        assert changed(SYNC, f"{first} && uv pip install --no-deps .") == []
+    declared = f"{SYNC} && uv pip install --no-deps -r pyproject.toml"
+    assert changed(SYNC, declared) == [("lockfile-passed-over", 4)]
 
 
 def test_a_stage_that_another_stage_copies_from() -> None:

@@ -60,10 +60,11 @@ def _lockfile(linted: Dockerfile) -> Violations:
         if not is_locked and not is_else:
             name = " ".join(command.words[:2])
             yield "sync-not-locked", command.step, f"`{name}` resolves again if uv.lock is stale"
+    listed = [c for c in linted.building if c in reads or c.has("-r", "--requirement")]
     for command in linted.building:
         match = _INSTALLS.match(command.text)
-        is_of_lock = reads and command.has("--no-deps")
-        if match and any(map(_PROJECT.fullmatch, command.words)) and not is_of_lock:
+        is_alone = listed and command not in listed and command.has("--no-deps")
+        if match and any(map(_PROJECT.fullmatch, command.words)) and not is_alone:
             yield "lockfile-passed-over", command.step, f"`{match[0]}` passes over uv.lock"
         is_sync = command.starts("uv", "sync") or command.run_syncs
         if is_sync and not linted.is_without_dev(command):
