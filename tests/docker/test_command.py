@@ -42,7 +42,7 @@ def test_a_probe_without_a_path_and_a_server_that_nobody_reaches_are_told(
     root = tree({**PROJECT, "pyproject.toml": manifest(), "Procfile": "web: uvicorn main:app\n"})
     said = uvflow("docker", cwd=root)
     assert "\nProbes port 8000: no path of a health check is known, " in said.err
-    hint = "--host=0.0.0.0, or gunicorn --bind=0.0.0.0:8000"
+    hint = "0.0.0.0 in its place: --host, --bind, --server.address"
     assert f": only the container itself reaches 127.0.0.1: {hint}\n" in said.err
     root.joinpath("Procfile").write_text("web: flask run --host=0.0.0.0\n")
     assert ": this starts a development server: gunicorn " in uvflow("docker", cwd=root).err
@@ -92,7 +92,7 @@ NOT_THERE = "name a file or a module that the image has"
         (
             'command = ["fastapi", "run", "--host=::", "main.py"]',
             {},
-            "fastapi-cli is not in uv.lock: `uv add` the server",
+            "fastapi-cli is not in uv.lock: `uv add` it, or sync what has it",
         ),
         (
             'command = ["./start.sh"]',
