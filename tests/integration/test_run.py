@@ -56,6 +56,18 @@ def running(shop: Path) -> Iterator["subprocess.Popen[str]"]:
         process.kill()
 
 
+def test_a_command_is_not_run_in_an_environment_that_path_cannot_name(
+    shop: Path, uvflow: Command
+) -> None:
+    """Another Python would run, with exit code 0."""
+    shop = shop.rename(shop.with_name("a:b"))
+    assert uvflow("sync", cwd=shop).code == 0
+    problem = f"{shop / '.venv'} cannot be on PATH, which is split at `:`"
+    for words in (("run", "python", "-c", SHOW), ("activate", "bash")):
+        done = uvflow(*words, cwd=shop)
+        assert (done.code, done.out, done.err.splitlines()[0]) == (2, "", f"error: {problem}")
+
+
 def test_the_command_runs_in_the_synced_environment(shop: Path, uvflow: Command) -> None:
     done = uvflow("run", "python", "-c", SHOW, cwd=shop)
     prefix, virtual_env, path = done.out.split(maxsplit=2)

@@ -48,7 +48,7 @@ def _become(words: tuple[str, ...], state: str, environment: str) -> None:
     environ = command_environ(environment)
     name, *arguments = command_words(words)
     program = find_program(name, environ["PATH"])
-    if program is None:
+    if program is None or os.pathsep in environment:
         return
     lease = leases.try_to_lease(state, environment, f"uvflow run {words[0]}")
     if lease is None:

@@ -33,8 +33,9 @@ def run(
     own children changes the environment before it ends, and the profile is not the one that a sync
     means from now on. What was repaired is reported first. A live release that can be used is
     taken as it is: only `sync` and `rollback` replace it. Raises what `sync.sync` does, and
-    UsageError where the command does not exist.
+    UsageError where the command does not exist, or PATH cannot name the environment.
     """
+    require_name_for_path(context.environment)
     live = context.live_release
     syncing: AbstractContextManager[SyncResult] = locked_environment(
         context, timeout=timeout, progress=progress
@@ -54,6 +55,13 @@ def run(
     if os.name != "nt":  # Windows would return to the shell before the command ends
         os.execve(command[0], command, environ)  # noqa: S606  the user's own command
     return process.run_program(command, environ=environ)
+
+
+def require_name_for_path(environment: Path) -> None:
+    """Raises UsageError where PATH cannot name it: another Python would run, without a word."""
+    if os.pathsep in str(environment):
+        problem = f"{environment} cannot be on PATH, which is split at `{os.pathsep}`"
+        raise UsageError(problem, hint="rename the directory that has it in its name")
 
 
 def _command(context: SyncContext, words: Sequence[str], path: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from uvflow import process
 from uvflow.environment.command import command_environ, find_program
 from uvflow.environment.context import SyncContext
 from uvflow.environment.interpreter import is_trusted
-from uvflow.environment.run import find_env_file
+from uvflow.environment.run import find_env_file, require_name_for_path
 from uvflow.errors import OutOfSyncError, UsageError, UvflowError
 from uvflow.files import is_inside, target_inside, text_if_there, write_whole
 from uvflow.project.manifest import Project
@@ -37,11 +37,13 @@ _SHELLS = {"bash": _POSIX, "zsh": _POSIX, "fish": _FISH, "powershell": _POWERSHE
 def activation_lines(context: SyncContext, shell: str) -> tuple[str, ...]:
     """Lines for `shell` to evaluate; the `deactivate` they define restores every variable.
 
-    None of it is code of the environment. Raises OutOfSyncError if no sync has used that.
+    None of it is code of the environment. Raises OutOfSyncError if no sync has used that, and
+    UsageError where PATH cannot name it.
     """
     if not (context.environment / "pyvenv.cfg").is_file() or not is_trusted(context):
         hint = f"`uvflow sync --profile {context.profile.name}` makes it"
         raise OutOfSyncError(f"{context.environment} has not been synced", hint=hint)
+    require_name_for_path(context.environment)
     assign, remove, define, replacements = _SHELLS[shell]
 
     def line(name: str, value: str | None) -> str:
