@@ -103,6 +103,25 @@ def test_an_activated_shell_has_the_profile_until_it_is_deactivated(shop: Path) 
     ]
 
 
+def test_a_profile_that_is_activated_after_another_has_nothing_of_that(shop: Path) -> None:
+    bash("uvflow sync --profile ci; uvflow sync --dev", shop)
+    text = f"""
+    set +u
+    eval "$(uvflow activate bash --profile ci)"
+    eval "$(uvflow activate bash --dev)"
+    {SHOW}; echo "${{UV_NO_EDITABLE-unset}}"
+    uv sync --locked --check 2>/dev/null && echo agrees
+    deactivate
+    {SHOW}
+    """
+    assert bash(text, shop).splitlines() == [
+        f"{shop}/.venv  ",
+        "unset",
+        "agrees",
+        f"{shop}/.venv-ci 1.venv-ci {shop}/it's.env",
+    ]
+
+
 def test_in_sync_in_an_activated_shell_is_not_in_sync_for_the_same_choice_of_a_user(
     shop: Path, uvflow: Command
 ) -> None:

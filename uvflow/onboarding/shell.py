@@ -57,13 +57,20 @@ def activation_lines(context: SyncContext, shell: str) -> tuple[str, ...]:
     return (define.format(before), *(line(name, value) for name, value in wanted.items()))
 
 
-def _variables(context: SyncContext) -> dict[str, str]:
-    """The variables of an activated environment; uv has none for groups and extras.
+# Variables that may be those of another profile, which was activated before.
+_OF_ANOTHER = ("UV_PROJECT_ENVIRONMENT", "UV_NO_EDITABLE", "UV_NO_DEFAULT_GROUPS", "UV_ENV_FILE")
 
-    UV_PROJECT_ENVIRONMENT is relative, as in the profile, so as not to name it in other projects.
+
+def _variables(context: SyncContext) -> dict[str, str | None]:
+    """The variables of an activated environment, None to remove one.
+
+    uv has none for groups and extras. UV_PROJECT_ENVIRONMENT is relative, as in the profile, so as
+    not to name it in other projects.
     """
-    profile, own = context.profile, command_environ(str(context.environment))
-    wanted = {name: own[name] for name in ("VIRTUAL_ENV", "PATH")}
+    profile = context.profile
+    own = profile.environ(command_environ(str(context.environment)))
+    others = (name for name in _OF_ANOTHER if name in os.environ)
+    wanted = {name: own.get(name) for name in ("VIRTUAL_ENV", "PATH", *others)}
     if not profile.editable:
         wanted["UV_NO_EDITABLE"] = "1"
     if profile.groups not in {None, ALL}:
