@@ -71,6 +71,22 @@ def test_a_profile_finishes_the_sync_of_another_profile(state: State) -> None:
     assert names(state) == set()
 
 
+def test_an_unfinished_sync_elsewhere_hides_none_of_the_same_profile(
+    state: State, tmp_path: Path
+) -> None:
+    """UV_PROJECT_ENVIRONMENT names another environment at another time."""
+    first = tmp_path / "first"
+    first.mkdir()
+    (first / "pyvenv.cfg").touch()
+    for environment in (first, VENV):
+        journal.mark_running(state, "dev", environment)
+    assert journal.last_sync(state, first)
+    assert journal.last_sync(state, VENV)
+    journal.end_sync(state, VENV, {})
+    assert journal.last_sync(state, first)
+    assert not journal.last_sync(state, VENV)
+
+
 def test_a_journal_of_this_boot_means_a_kill(state: State) -> None:
     journal.mark_running(state, "dev", VENV)
     assert journal.last_sync(state, VENV) is (INTERRUPTED if sys.platform == "linux" else UNFLUSHED)

@@ -62,7 +62,7 @@ def mark_running(
     last = last_sync(state, environment)
     boot = _boot_id() if last < LastSync.UNFLUSHED else None
     data = json.dumps({"environment": str(environment), "boot": boot}).encode()
-    if not _outcome(state.directory / (profile + JOURNAL)):
+    if profile + JOURNAL not in _entries(state, JOURNAL, environment):
         state.write(profile + JOURNAL, data)
     if not (environment / "pyvenv.cfg").exists():
         return
