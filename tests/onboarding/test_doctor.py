@@ -18,6 +18,10 @@ from rig import MANIFEST, Command, Result, Tree
 from wheels import build_wheel
 
 from uvflow.docker.header import with_header
+from uvflow.environment.context import SyncContext
+from uvflow.onboarding.doctor import examine
+from uvflow.project.manifest import Project
+from uvflow.project.profiles import BUILT_IN, Choice
 from uvflow.uv import find
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="scripts and modes of POSIX")
@@ -187,6 +191,21 @@ def test_a_cache_of_uv_that_cannot_be_written(shop: Path, uvflow: Command, tmp_p
     cache.mkdir(mode=0o500)
     found = findings(uvflow, shop, {"UV_CACHE_DIR": str(cache)})
     assert ("directory-not-writable", f"{cache} cannot be written") in [one[:2] for one in found]
+
+
+@posix_only
+def test_nothing_that_exists_changes_its_owner_for_what_is_to_be_made(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an environment in /venv, that would be `/`."""
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda place, mode: str(place) != "/" and access(place, mode))
+    monkeypatch.setenv("UV_PROJECT_ENVIRONMENT", "/venv")
+    context = SyncContext.of(Project.load(shop), Choice(profile=BUILT_IN["dev"]))
+    checks = examine(context, is_offline=True)
+    assert [(one.message, one.hint) for one in checks if one.aspect == "directories"] == [
+        ("/ cannot be written", '`sudo install -d -o "$(id -u)" /venv`')
+    ]
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs another file system")  # noqa: S108

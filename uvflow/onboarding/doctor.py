@@ -189,10 +189,15 @@ def _look_at_directories(context: SyncContext, cache: Path | None) -> Iterator[_
     places = [context.project.workspace, context.environment, context.state.directory]
     if cache:
         places.append(cache)
-    for place in dict.fromkeys(map(_existing, places)):
-        if not os.access(place, os.W_OK):
+    missing: dict[Path, Path] = {}  # by what exists of its path
+    for place in places:
+        missing.setdefault(_existing(place), place)
+    for existing, place in missing.items():
+        if not os.access(existing, os.W_OK):
             hint = f'`sudo chown -R "$(id -u)" {shlex.quote(str(place))}`, if it is yours'
-            yield Level.UNUSABLE, f"{place} cannot be written", hint
+            if existing != place:  # which may be the root of the file system
+                hint = f'`sudo install -d -o "$(id -u)" {shlex.quote(str(place))}`'
+            yield Level.UNUSABLE, f"{existing} cannot be written", hint
 
 
 def _look_at_links(context: SyncContext, cache: Path | None) -> Iterator[_Fault]:
