@@ -12,6 +12,7 @@ from uvflow.files import (
     SET_ASIDE,
     claim,
     is_marked,
+    move_by_hand,
     read_bytes,
     read_mark,
     read_regular,
@@ -402,3 +403,8 @@ def test_nothing_is_claimed_through_a_link_out(tmp_path: Path) -> None:
     with pytest.raises(DiskError):
         claim(tmp_path / "root" / "file")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_hint_with_the_name_of_a_checkout_is_no_code() -> None:
+    hint = move_by_hand(Path("/x;reboot/.venv"))
+    assert hint == "move it aside by hand: `mv '/x;reboot/.venv' '/x;reboot/.venv.old'`"

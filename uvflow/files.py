@@ -240,6 +240,13 @@ def free_name(path: Path, suffix: str) -> Path:
     return candidate
 
 
+def move_by_hand(path: Path) -> str:
+    """A hint; the name may be that of a checkout, and has to be no code of a shell."""
+    import shlex  # rarely needed
+
+    return f"move it aside by hand: `{shlex.join(('mv', str(path), f'{path}.old'))}`"
+
+
 def set_aside(path: Path, target: Path) -> None:
     """Rename a directory to `target`, marked as ours and ignored by git; a file or link unmarked.
 

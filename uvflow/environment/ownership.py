@@ -36,6 +36,7 @@ from uvflow.files import (
     is_inside,
     is_marked,
     mounts_in,
+    move_by_hand,
     put_back,
     read_mark,
     remove,
@@ -212,10 +213,6 @@ def rename_obstacle(directory: Path) -> str:
     if not os.access(real.parent, os.W_OK):
         return f"{real.parent} cannot be written to"
     return ""
-
-
-def move_by_hand(path: Path) -> str:
-    return f"move it aside by hand: `mv {path} {path}.old`"
 
 
 def discard_set_aside(environment: Path, progress: Progress) -> None:

@@ -25,10 +25,18 @@ from uvflow.environment.installed import (
     read_quickly,
 )
 from uvflow.environment.integrity import origin_problem
-from uvflow.environment.ownership import RECEIPT, move_by_hand, reason_to_keep
+from uvflow.environment.ownership import RECEIPT, reason_to_keep
 from uvflow.environment.repair import Depth, Past, find_damage, summary
 from uvflow.errors import DamagedError, DiskError, UsageError, disk_errors
-from uvflow.files import claim, directory_size, link_to, read_bytes, remove, write_whole
+from uvflow.files import (
+    claim,
+    directory_size,
+    link_to,
+    move_by_hand,
+    read_bytes,
+    remove,
+    write_whole,
+)
 from uvflow.project.schema import suggestion
 from uvflow.state import journal, leases, locks
 from uvflow.state.store import CACHEDIR_SIGNATURE, Progress

@@ -35,7 +35,7 @@ from uvflow.environment.interpreter import cache_directory
 from uvflow.environment.ownership import make_room, sort_unowned, users_files
 from uvflow.environment.records import read_record
 from uvflow.errors import DamagedError, disk_errors
-from uvflow.files import is_inside, remove
+from uvflow.files import is_inside, move_by_hand, remove
 from uvflow.state import journal
 from uvflow.state.journal import LastSync
 from uvflow.state.store import Progress, State
@@ -204,7 +204,7 @@ def check_removable(
             raise DamagedError(
                 f"{path} is in the place of a file, and no installer made"
                 f" {environment.path / users}",
-                hint=f"move it away by hand: `mv {path} {path}.old`",
+                hint=move_by_hand(path),
             )
 
 

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import itertools
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,14 @@ from uvflow import findings
 from uvflow.environment import ownership
 from uvflow.environment.installed import Environment, is_whole_python
 from uvflow.errors import UsageError, UvflowError
-from uvflow.files import directory_size, is_inside, read_bytes, read_regular, target_inside
+from uvflow.files import (
+    directory_size,
+    is_inside,
+    move_by_hand,
+    read_bytes,
+    read_regular,
+    target_inside,
+)
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.migrate import discover, evidence, groups, model, pins, pyproject, truth
 from uvflow.migrate.discover import Format
@@ -408,7 +416,7 @@ def _with_environment(plan: Plan) -> Plan:
     environment = Environment(path)
     obstacle: str | None = "it is a whole Python"
     if not is_whole_python(environment):
-        hint = f"`--no-sync` leaves it as it is, or {ownership.move_by_hand(path)}"
+        hint = f"`--no-sync` leaves it as it is, or {move_by_hand(path)}"
         ownership.check_replaceable(environment, cause=None, hint=hint)
         obstacle = ownership.rename_obstacle(path)
     if not obstacle:
@@ -442,7 +450,8 @@ def _with_installed(plan: Plan, options: InitOptions) -> Plan:
     if undeclared:
         versions = ", ".join(f"{package.name} {package.version}".rstrip() for package in undeclared)
         message = f"packages in {where} that no file declares are not kept: {versions}"
-        hint = f"`uv add {' '.join(p.name for p in undeclared)}`, or those that are needed"
+        added = shlex.join(("uv", "add", *(package.name for package in undeclared)))
+        hint = f"`{added}`, or those that are needed"
         plan = plan.with_findings(findings.warning("undeclared-packages", message, None, hint))
     is_locked = (plan.root / LOCKFILE).exists()
     installed = () if options.fresh or is_locked else old.versions_to_keep()

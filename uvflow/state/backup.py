@@ -15,6 +15,7 @@ from uvflow.errors import DiskError, InterruptedBySignalError, UsageError, Uvflo
 from uvflow.files import (
     free_name,
     keep_owner,
+    move_by_hand,
     put_back,
     read_bytes,
     read_mark,
@@ -136,8 +137,7 @@ class DirectoryBackup:
         """Make room for a new directory; raises DiskError, with this one as it was."""
         if self.aside is None:
             return
-        by_hand = f"move it aside by hand: `mv {self.path} {self.path}.old`"
-        hint = f"`--no-sync` leaves it as it is, or {by_hand}"
+        hint = f"`--no-sync` leaves it as it is, or {move_by_hand(self.path)}"
         with disk_errors(self.path, "cannot be set aside", hint=hint):
             set_aside(self.path, self.aside)
             self.path.mkdir()  # uv makes no target for a broken link
