@@ -179,7 +179,7 @@ def test_check_is_0_when_current_and_1_with_a_difference_otherwise(
 
 
 def test_check_as_json_is_one_object(tree: Tree, uvflow: Command) -> None:
-    root = tree({**PROJECT, "Dockerfile": "FROM python:3.12-slim-trixie\nUSER 1\n"})
+    root = tree({**PROJECT, "Dockerfile": "FROM python:3.12-slim-trixie\nUSER 1\nCMD python\n"})
     said = uvflow("docker", "--check", "--json", cwd=root)
     data = json.loads(said.out)
     assert (said.code, data["exit_code"], data["command"]) == (1, 1, "docker")
@@ -194,12 +194,11 @@ def test_check_as_json_is_one_object(tree: Tree, uvflow: Command) -> None:
 
 
 def test_a_hand_written_file_is_checked_without_facts(tree: Tree, uvflow: Command) -> None:
-    root = tree({"pyproject.toml": manifest(), "Dockerfile": "FROM python:3.12-slim-trixie\n"})
+    text = 'FROM python:3.12-slim-trixie\nCMD ["python"]\n'
+    root = tree({"pyproject.toml": manifest(), "Dockerfile": text})
     said = uvflow("docker", "--check", cwd=root)
     assert said.code == 1
-    assert "Dockerfile:1: error[starts-nothing] no CMD: the container starts a Python prompt\n" in (
-        said.out
-    )
+    assert "Dockerfile:2: error[starts-nothing] python is only a prompt\n" in said.out
 
 
 def test_an_edited_file_is_overwritten_by_force_or_becomes_the_users(

@@ -403,6 +403,10 @@ def test_an_environment_whose_python_is_elsewhere(text: str) -> None:
         MANAGED.replace(LINES, f"ENV HOME=/home/app\n{LINES}"),
         MANAGED.replace(LINES, f"RUN apt-get install -y python3\n{LINES}"),
         MANAGED.replace(BRINGS, f"RUN apt-get install -y python3.13\n{BRINGS}"),
+        MANAGED.replace(LINES, f"ENV UV_PYTHON_INSTALL_DIR=/py\n{LINES}").replace(
+            BRINGS, f"ENV AT=/py\nCOPY --from=build $AT $AT\n{BRINGS}"
+        ),
+        MANAGED.replace("uv sync", "uv sync --python-preference=only-system"),
         SYSTEM.replace("FROM debian:trixie-slim", "FROM python:3.13-slim-trixie"),
         SYSTEM.replace(BRINGS, f"COPY --from=build /usr/local /usr/local\n{BRINGS}"),
         SYSTEM.replace(LINES, f"ENV UV_PYTHON=/usr/local/bin/python\n{LINES}").replace(

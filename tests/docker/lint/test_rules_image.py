@@ -276,3 +276,19 @@ def test_a_start_that_takes_another_user(start: str) -> None:
     script = "COPY <<EOF /entry\n#!/bin/sh\nexec setpriv --reuid=app flask\nEOF\n"
     text = f'{script}ENTRYPOINT ["/{start}"]'
     assert "runs-as-root" not in dict(changed(f"{USER}\n", f"{text}\n"))
+
+
+def test_an_image_without_anything_of_the_project() -> None:
+    context = replace(CONTEXT, requires_python=">=3.14")
+    text = "FROM python:3.13-slim-trixie\nENV PYTHONUNBUFFERED=1\nCOPY run.conf /\nUSER 10001\n"
+    context = replace(context, files=context.files | {"run.conf"})
+    assert found(text, context) == []
+    assert dict(found(f"{text}COPY main.py /\n", context)).keys() == {
+        "python-not-allowed",
+        "starts-nothing",
+    }
+
+
+@pytest.mark.parametrize("name", ["USE_ID_TOKEN", "APP_REQUIRE_PASSWORD", "VERIFY_API_KEY"])
+def test_a_switch_is_no_secret(name: str) -> None:
+    assert added(f"ARG {name}") == []

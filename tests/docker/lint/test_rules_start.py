@@ -67,6 +67,16 @@ def test_a_development_server(words: str) -> None:
     assert codes == ({} if "--host=::" in words else {"listens-locally": 13})
 
 
+def test_a_script_that_has_a_development_server_as_well() -> None:
+    script = "#!/bin/sh\ncase $1 in dev) {};; *) exec uvicorn --host=:: main:app;; esac\n"
+    files, entry = CONTEXT.files | {"entry", "manage.py"}, 'ENTRYPOINT ["./entry"]'
+    text = reading({"entry": script.format("exec ./manage.py runserver")})
+    assert changed(CMD, entry, replace(CONTEXT, files=files, text=text)) == []
+    text = reading({"entry": "#!/bin/sh\nexec ./manage.py runserver 0:80\n"})
+    found = changed(CMD, entry, replace(CONTEXT, files=files, text=text))
+    assert {*found} == {("development-server", 13)}
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -404,9 +414,10 @@ def test_an_argument_of_the_build_is_gone_at_the_start(lines: str, count: int) -
     assert codes.count("argument-at-start") == count
 
 
-@pytest.mark.parametrize("file", ["compose.yaml", "entry.sh"])
+@pytest.mark.parametrize("file", ["compose.yaml", "entry.sh", "deploy/web.yml", "fly.toml"])
 def test_an_argument_may_be_set_elsewhere(file: str) -> None:
     texts = {"entry.sh": '#!/bin/sh\nexport PORT=80\nexec "$@"\n', "compose.yaml": "- PORT=80\n"}
+    texts |= {"deploy/web.yml": "  - PORT\n", "fly.toml": "'PORT'= 80\n"}
     context = replace(CONTEXT, files=CONTEXT.files | {file}, text=reading(texts))
     entry = 'ENTRYPOINT ["./entry.sh"]\n' if file == "entry.sh" else ""
     lines = f'ARG PORT\n{entry}CMD ["sh", "-c", "exec uvicorn --host=:: --port=$PORT main:app"]'

@@ -428,6 +428,12 @@ class Dockerfile:
         is_left_out = packages == (".",) and syncs and all(sync.has(*NO_PROJECT) for sync in syncs)
         return is_by_pip or bool(packages and not is_left_out)
 
+    @property
+    def has_project(self) -> bool:
+        """Whether the image has source or packages, and is not for other images to build upon."""
+        is_made = any(c.installs or BY_PIP.match(c.text) for c in self.building)
+        return is_made or any(path.endswith(".py") for path in self.end.files)
+
     def commands(self, instructions: Iterable[Parsed]) -> Iterator[ShellCommand]:
         """The shell commands of every RUN step, as far as simple splitting finds them."""
         for step in (step for step in instructions if step.keyword == "RUN"):

@@ -64,7 +64,7 @@ def import_folders(linted: Dockerfile, command: ShellCommand) -> list[str]:
     """Where Python and servers look for files and modules."""
     moved = [c.words[1] for c in linted.started if c.program == "cd" and c.words[1:]]
     beside = [posixpath.dirname(f) for f in _files(linted, command) if f.endswith(".py")]
-    option = command.option("--app-dir", "--chdir", "--pythonpath", "--directory")
+    option = command.option("--app-dir", "--chdir", "--pythonpath", "--directory", "--workdir")
     moved += _configured_folders(linted, command)
     named = (".", *command.environ.get("PYTHONPATH", "").split(":"), *moved, *beside, option)
     return [linted.end.path(folder) for folder in named if folder]
@@ -240,12 +240,14 @@ def _distributions(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[
     if command.program == "celery":
         needs += _WORKERS & {command.option("-P", "--pool") or ""}
     by_hand = " ".join(step.text for step in linted.everything if step.keyword == "RUN")
+    # Of what a script starts, only the last is what always runs.
+    is_sure = command in linted.started[-1:] or "SHLVL" not in command.environ
     for name in (need for need in needs if need):
         if name.partition("-")[0] in by_hand:  # `fastapi[standard]` brings fastapi-cli
             continue
         if name not in locked:
             yield "server-not-locked", f"{name} is not in uv.lock"
-        elif _is_left_out(linted, chosen := linted.context.optional.get(name, ())):
+        elif is_sure and _is_left_out(linted, chosen := linted.context.optional.get(name, ())):
             why = f"uv.lock has it for {' and '.join(chosen)} alone, which no sync installs"
             yield "server-not-locked", f"{name} is not in the image: {why}"
 

@@ -12,6 +12,7 @@ from uvflow.docker.lint.model import (
     ShellCommand,
     Stage,
     Violations,
+    expanded,
     relative,
 )
 
@@ -179,17 +180,17 @@ def _interpreters(linted: Dockerfile) -> Violations:
             yield below, sync.step, f"{linted.end.user} may not read the Python in {folder}"
             return
     is_brought = any(re.search(r"python|\buv\b", text) for text in texts)
-    yield from _foreign_packages(linted)
     is_by_path = "site-packages" in linted.end.environ.get("PYTHONPATH", "")
     copies = [step for step in linted.image if step.flag("from")]
+    words = [expanded(w, copy.state.environ) for copy in copies for w in copy.words[:-1]]
     for step, command, _ in _copied_environments(linted):
         stage = linted.source(step)
         folder = _managed_python(linted, stage, command) if stage else ""
         is_system = stage and re.search(r"\bpython:3|/uv:.*python3", stage.lineage[0].image)
         if not folder and is_system and _WITHOUT_PYTHON.fullmatch(linted.base):
             folder = "/usr/local/bin"
-        words = [word.rstrip("/") for copy in copies for word in copy.words[:-1]]
-        is_copied = any(f"{folder}/".startswith(f"{word}/") or "python" in word for word in words)
+        holds = (f"{folder}/".startswith(f"{word.rstrip('/')}/") for word in words)
+        is_copied = any(holds) or any("python" in word or "$" in word for word in words)
         if folder and not (is_brought or is_by_path or is_copied):
             yield "python-not-there", step, f"its Python is in {folder}, which is not in the image"
             return
@@ -213,6 +214,7 @@ def _managed_python(linted: Dockerfile, stage: Stage, command: ShellCommand) -> 
     given, commands = command.environ, [*linted.commands(stage.inside)]
     asked = f"{given.get('UV_PYTHON')} {command.option('--python', '-p')}"
     preference = given.get("UV_PYTHON_PREFERENCE", "managed")
+    preference = command.option("--python-preference") or preference
     is_system = command.has("--no-managed-python", "UV_NO_MANAGED_PYTHON") or "system" in preference
     texts = [c.text for c in commands if not c.starts("uv")]
     texts += (step.flag("from") or "" for step in stage.inside)
@@ -268,5 +270,5 @@ def _copied_environments(linted: Dockerfile) -> Iterator[tuple[Parsed, ShellComm
 
 CHECKS = (
     *(_uv_itself, _lockfile, _source, _layers, _modes, _debian_packages),
-    *(_environments, _interpreters, _volumes, _build_context),
+    *(_environments, _interpreters, _foreign_packages, _volumes, _build_context),
 )

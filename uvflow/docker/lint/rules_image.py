@@ -15,6 +15,7 @@ _SECRET = re.compile(
     r"|(?:API|ACCESS|PRIVATE|ENCRYPTION|SIGNING)_?KEY)",
     re.IGNORECASE,
 )
+_SWITCH = re.compile(r"(?i)(?:\w*_)?(?:allow|disable|enable|has|is|require|skip|use|verify)_\w+")
 _NO_SECRET = re.compile(r"(?is)(?:true|false|yes|no|on|off|none|null|\d{1,5}|/.*|.*\$.*)")
 # Users of Debian, Ubuntu, Alpine and distroless images, and what is no name.
 _USERS = re.compile(
@@ -67,7 +68,7 @@ def _pythons(linted: Dockerfile) -> Violations:
         if version and (installs or stage == linted.final):
             versions[version[1], "alpine" in base.image] = base
     for (minor, _), base in versions.items():
-        if not chooses and newest_release(allowed, minor) is None:
+        if linted.has_project and not chooses and newest_release(allowed, minor) is None:
             yield "python-not-allowed", base, f"requires-python `{allowed}` excludes {base.image}"
     if len(versions) > 1:
         named = " and ".join(base.image for base in versions.values())
@@ -121,6 +122,7 @@ def _secrets(linted: Dockerfile) -> Violations:
         pairs = step.assignments if step.keyword in {"ARG", "ENV"} else ()
         # An ARG without a value is given one by the build.
         given = [(name, value) for name, value in pairs if value or step.keyword == "ARG"]
+        given = [(name, value) for name, value in given if not _SWITCH.fullmatch(name)]
         names = [n for n, v in given if _SECRET.fullmatch(n) and not _NO_SECRET.fullmatch(v)]
         text = _NO_LOGIN.sub("//", _VARIABLE.sub("${X}", step.text))
         text = _NAME.sub("//", text) if step.keyword == "LABEL" else text

@@ -21,20 +21,18 @@ _OWN_PORT = re.compile(r"(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]):(\d+)")
 _EXPANDED = re.compile(r"(?<!\\)\$(?:\{(\w+)\}|(\w+))")
 # Variables that shells set, or images below.
 _OF_IMAGES = re.compile(r"(?:CUDA|NV|PYTHON|UV_).*|GPG_KEY|HOME|HOSTNAME|LANG|PATH|PWD|UID|USER")
+_DEPLOYS = re.compile(r"\.ya?ml$|\.toml$|(?:^|/)\.env|(?:^|/)app\.json$")  # may set variables
 _LINKS = re.compile(r"PATH=|bashrc|profile|^(?:cp|ln|mv) .*bin")  # what changes PATH, or fills it
 _LOCAL = re.compile(r"(?:127\.0\.0\.1|localhost|\[?::1\]?)(?::\d+)?")
 
 
-def _compose_files(linted: Dockerfile) -> str:
-    files = (f for f in linted.context.files if re.fullmatch(r"(docker-)?compose.*\.ya?ml", f))
-    return "\n".join(map(linted.context.text, files))
-
-
 def _nothing(linted: Dockerfile) -> Violations:
-    by_compose = re.search(r"^ +(command|entrypoint):", _compose_files(linted), re.MULTILINE)
-    is_service = linted.is_plain and linted.base != "scratch"  # of which files are exported
-    if not linted.started and is_service and not by_compose:
-        yield "starts-nothing", linted.final, "no CMD: the container starts a Python prompt"
+    files = (f for f in linted.context.files if re.fullmatch(r"(docker-)?compose.*\.ya?ml", f))
+    composed = "\n".join(map(linted.context.text, files))
+    by_compose = re.search(r"^ +(command|entrypoint):", composed, re.MULTILINE)
+    is_service = linted.has_project and linted.base != "scratch"  # of which files are exported
+    if not linted.started and linted.is_plain and is_service and not by_compose:
+        yield "starts-nothing", linted.final, "no CMD: the container starts a prompt"
     for command in linted.started:
         words = command.words
         option = words[1] if len(words) > 1 else ""
@@ -59,14 +57,17 @@ def _arguments(linted: Dockerfile) -> Violations:
     steps = [step for step in (*linted.before, *linted.image) if step.keyword == "ARG"]
     names = {name for step in steps for name, _ in step.assignments} - linted.end.environ.keys()
     scripts = filter(None, (linted.origin(command.words[0]) for command in linted.started))
-    texts = [_compose_files(linted), *map(linted.context.text, scripts)]
     for step in dict.fromkeys(command.step for command in (*linted.started, *linted.probes)):
         by_shell = step.exec_form is None or any(" " in word for word in step.words)
         found = _EXPANDED.findall(step.text) if by_shell and linted.is_plain else ()
-        gone = {name for pair in found for name in pair if name in names}
-        texts.append(step.text)
+        gone = {each for pair in found for each in pair if each in names}
+        if not gone:
+            continue
+        files = {*scripts, *filter(_DEPLOYS.search, linted.context.files)}
+        texts = (step.text, *map(linted.context.text, sorted(files)))
         for name in sorted(gone):
-            is_set = any(re.search(rf"\b{name}\b(?:=|: )|\bread\b|\bsource\b", t) for t in texts)
+            given = rf"(?m)\b{name}\b[\"']?(?:=|: )|- {name}$|\bread\b|\bsource\b|\benv_file\b"
+            is_set = any(re.search(given, text) for text in texts)
             if not is_set and not _OF_IMAGES.fullmatch(name):
                 yield "argument-at-start", step, f"{name} is an ARG: the container does not have it"
 
@@ -117,11 +118,17 @@ def _uv_run(linted: Dockerfile) -> Violations:
             yield "uv-at-start", command.step, "`uv run` checks the environment at every start"
 
 
+def _is_behind_proxy(linted: Dockerfile) -> bool:
+    return any(_PROXIES & {command.program, *command.words} for command in linted.started)
+
+
 def _servers(linted: Dockerfile) -> Violations:
-    is_behind = any(command.program in _PROXIES for command in linted.started)
+    is_behind = _is_behind_proxy(linted)
+    is_production = any(c.program in SERVERS and not _develops(c) for c in linted.started)
     for command in linted.started:
-        develops = {"--reload", "runserver", _DEVELOPMENT.get(command.program, "--reload")}
-        if develops & {*command.words[1:]} and "celery" not in command.words:
+        if _develops(command) and is_production and "SHLVL" in command.environ:
+            continue  # a script that has the choice
+        if _develops(command):
             yield "development-server", command.step, "this starts a development server"
         address = command.option("--host", "--bind", "-b", "-h", "--server.address")
         is_bare = not command.has(*_NO_OPTIONS.get(command.program, ()))
@@ -131,6 +138,11 @@ def _servers(linted: Dockerfile) -> Violations:
         if (is_default or is_local) and not is_behind:
             local = address or "127.0.0.1"
             yield "listens-locally", command.step, f"only the container itself reaches {local}"
+
+
+def _develops(command: ShellCommand) -> bool:
+    options = {"--reload", "runserver", _DEVELOPMENT.get(command.program, "--reload")}
+    return not options.isdisjoint(command.words[1:]) and "celery" not in command.words
 
 
 def _is_for_here(command: ShellCommand) -> bool:
@@ -143,10 +155,12 @@ def _is_for_here(command: ShellCommand) -> bool:
 
 
 def _ports(linted: Dockerfile) -> Violations:
-    if any(command.program in _PROXIES for command in linted.started):
+    if _is_behind_proxy(linted):
         return
     listening = [ports(linted, command) for command in linted.started if command.program in PORTS]
     served = [port for each in listening for port in each] if all(listening) else []
+    if "a socket" in served and any(_PROXIES & {*c.words} for c in linted.commands(linted.image)):
+        return
     steps = [step for step in linted.image if step.keyword == "EXPOSE"]
     exposed = " ".join(expanded(step.text, step.state.environ) for step in steps)
     named = re.findall(r"\d+", exposed)
@@ -160,7 +174,7 @@ def _ports(linted: Dockerfile) -> Violations:
 
 
 def _health_path(linted: Dockerfile) -> Violations:
-    is_behind = any(command.program in _PROXIES for command in linted.started)
+    is_behind = _is_behind_proxy(linted)
     for step in (step for step in linted.image if step.keyword == "HEALTHCHECK" and not is_behind):
         if path := unknown_path(linted, expanded(step.text, linted.end.environ)):
             yield "health-path-unknown", step, f"no route of the source is {path}"

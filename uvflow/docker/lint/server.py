@@ -34,7 +34,7 @@ _OPEN_ROUTES = re.compile(
     @[\w.]+\.(?:get|api_route|route)\((?!\s*r?["'])
     | [{<]\w*:path\b | <path: | @(?:app|application)\.\w+\(\s*["']/?[{<]
     | \.(?:add_url_rule|add_api_route|add_route|mount)\(\s*(?!["']/?\w)
-    | \b(?!CORS|init_app|run)\w+\((?:app|application)[,)]
+    | \b(?!CORS|run)\w+\((?:app|application)[,)]
     | (?:include_router|register_blueprint)\(\s*[\w.]+\s*\)(?=[\s\S]*\(\s*["']/?[{<])
     """,
     re.VERBOSE,
@@ -120,12 +120,12 @@ def _interface(linted: Dockerfile, command: ShellCommand) -> str:
 
 def _made(text: str, name: str) -> str:
     """The interface of an object of a module, or of what a function there returns."""
-    bound = rf"(?m)^[ \t]*(?:{name} *(?::[^=\n]+)?=(?!=)|(?:class|def) {name}\b)"
+    bound = rf"^[ \t]*(?:{name} *(?::[^=\n]+)?=(?!=)|(?:class|def) {name}\b)"
     for interface, classes in _MADE_BY.items():
-        made = rf"(?m)^{name} *(?::[^=\n]+)?= *(?:\w+\.)*(?:{classes})\("
-        returns = rf"(?m)^def {name}\([^)]*\) *-> *[\"']?(?:\w+\.)*(?:{classes})\b"
-        if re.search(f"{made}|{returns}".replace("|(?m)", "|"), text):
-            return interface if len(re.findall(bound, text)) == 1 else ""
+        made = rf"^{name} *(?::[^=\n]+)?= *(?:\w+\.)*(?:{classes})\("
+        returns = rf"^def {name}\([^)]*\) *-> *[\"']?(?:\w+\.)*(?:{classes})\b"
+        if re.search(f"{made}|{returns}", text, re.MULTILINE):
+            return interface if len(re.findall(bound, text, re.MULTILINE)) == 1 else ""
     return ""
 
 
