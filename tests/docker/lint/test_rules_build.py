@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from dockerfiles import CONTEXT, GOOD, added, changed, found, linted
+from dockerfiles import CONTEXT, GOOD, added, changed, found, linted, reading
 from images import DEV, PROD, facts
 
 from uvflow.docker.debian import DebianPackages
@@ -333,7 +333,16 @@ def test_a_misspelt_stage_is_the_one_that_is_meant(name: str) -> None:
     assert (code, message) == ("copy-missing", f"there is no stage {name}, did you mean build?")
 
 
-@pytest.mark.parametrize("name", ["python:3.13", "node", "assets", "registry.test/build"])
+@pytest.mark.parametrize("step", ["COPY --from=assets /x /x", "RUN --mount=from=assets cp /x /y"])
+def test_a_stage_that_is_not_there(step: str) -> None:
+    text = GOOD.replace("COPY . .", f"{step}\nCOPY . .")
+    assert found(text) == [("copy-missing", 10)]
+    bake = reading({"docker-bake.hcl": 'contexts = { assets = "../assets" }'})
+    context = replace(CONTEXT, files=CONTEXT.files | {"docker-bake.hcl"}, text=bake)
+    assert found(text, context) == []
+
+
+@pytest.mark.parametrize("name", ["python:3.13", "node", "registry.test/build"])
 def test_an_image_is_no_misspelt_stage(name: str) -> None:
     first = "FROM python:3.13-slim-trixie AS python-3.13\nFROM scratch AS code\n"
     text = first + GOOD.replace("COPY . .", f"COPY --from={name} /x /x\nCOPY . .")

@@ -30,6 +30,14 @@ _WITHOUT_PYTHON = re.compile(
     r"|scratch"
 )
 _BRINGS_PYTHON = re.compile(r"python|pyenv|conda|mise|asdf")
+# What is no image of the Docker library, but a stage, or a build context that a command names.
+_BARE = re.compile(
+    r"(?!(?:alpine|bash|busybox|caddy|composer|debian|docker|golang|gradle|httpd|maven|nginx|node"
+    r"|php|postgres|python|redis|ruby|rust|traefik|ubuntu)$)[a-z][\w-]*"
+)
+_NAMES_CONTEXTS = re.compile(
+    r"(?:.*/)?(?:[^/]+\.(?:hcl|sh|ya?ml)|docker-bake.*\.json|\w*[Mm]akefile)"
+)
 _NOT_EDITABLE = ("--no-editable", "UV_NO_EDITABLE", *NO_PROJECT)
 
 
@@ -135,10 +143,16 @@ def _debian_packages(linted: Dockerfile) -> Violations:
 
 
 def _build_context(linted: Dockerfile) -> Violations:
+    files = filter(_NAMES_CONTEXTS.fullmatch, linted.context.files)
+    named = "\n".join(map(linted.context.text, files))
     for step in linted.everything:
-        name, stage = step.flag("from") or "", linted.source(step)
-        if stage and linted.stage(name) is None:
-            yield "copy-missing", step, f"there is no stage {name}, did you mean {stage.name}?"
+        stage = linted.source(step)
+        for name in filter(None, (step.flag("from"), *(m.get("from") for m in step.mounts))):
+            message = f"there is no stage {name}"
+            if linted.stage(name) is None and stage:
+                yield "copy-missing", step, f"{message}, did you mean {stage.name}?"
+            elif linted.stage(name) is None and _BARE.fullmatch(name) and name not in named:
+                yield "copy-missing", step, f"{message}: it is taken for an image"
     has, missing = linted.context.has, list[tuple[str, Parsed, str, str]]()
     fails = ": the build fails with `failed to compute cache key`"
     for step in linted.everything:
