@@ -50,6 +50,13 @@ def test_an_install_that_does_not_read_the_lockfile(what: str) -> None:
     assert ("lockfile-passed-over", 4) in changed(SYNC, f"uv pip install --system {what}")
 
 
+def test_an_install_by_the_tool_of_before() -> None:
+    install = "pip install --no-cache-dir poetry && poetry install --only main"
+    assert changed(SYNC, install) == [("lockfile-passed-over", 4)]
+    context = replace(CONTEXT, files=CONTEXT.files | {"poetry.lock"})
+    assert changed(SYNC, install, context) == []  # its own lockfile
+
+
 def test_the_project_alone_is_installed_beside_what_is_locked() -> None:
     for first in (SYNC, "pip install --no-cache-dir -r requirements.txt"):
         assert changed(SYNC, f"{first} && uv pip install --no-deps .") == []

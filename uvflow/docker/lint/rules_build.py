@@ -18,7 +18,11 @@ from uvflow.docker.lint.model import (
 
 _UV_IMAGE = re.compile(r"(?:.*/)?astral(?:-sh)?/uv(?::(?P<tag>[^@]+))?(?P<digest>@.+)?")
 _INSTALLS_UV = re.compile(r"(?:python\S* -m )?pipx?\S* install\b.* uv(?:[<>~]\S*)?(?: |$)")
-_INSTALLS = re.compile(r"uv pip (?:install|compile)\b|(?:\S*python\S* -m )?pip\S* install\b")
+_INSTALLS = re.compile(
+    r"uv pip (?:install|compile)\b|(?:\S*python\S* -m )?pip\S* install\b"
+    r"|\S*\b(?:pdm|pipenv|poetry) (?:install|sync)\b"
+)
+_LOCKFILES = {"pdm": "pdm.lock", "pipenv": "Pipfile.lock", "poetry": "poetry.lock"}
 _PROJECT = re.compile(r"\./?(?:\[.*\])?|(?:.*/)?pyproject\.toml")
 _COMPILERS = re.compile(r"gcc|g\+\+|clang|cmake|make|build-essential|rustc|cargo|.+-dev")
 _ADDS = re.compile(r"apt(-get)? .*\binstall\b|apk .*\badd\b")
@@ -70,10 +74,14 @@ def _lockfile(linted: Dockerfile) -> Violations:
             name = " ".join(command.words[:2])
             yield "sync-not-locked", command.step, f"`{name}` resolves again if uv.lock is stale"
     listed = [c for c in linted.building if c in reads or c.has("-r", "--requirement")]
+    files = linted.context.files
+    is_only = "uv.lock" in files and files.isdisjoint(_LOCKFILES.values())
     for command in linted.building:
         match = _INSTALLS.match(command.text)
         is_alone = listed and command not in listed and command.has("--no-deps")
-        if match and any(map(_PROJECT.fullmatch, command.words)) and not is_alone:
+        is_of_project = any(map(_PROJECT.fullmatch, command.words))
+        is_of_other = is_only and command.program in _LOCKFILES
+        if match and (is_of_project or is_of_other) and not is_alone:
             yield "lockfile-passed-over", command.step, f"`{match[0]}` passes over uv.lock"
         is_sync = command.starts("uv", "sync") or command.run_syncs
         if is_sync and not linted.is_without_dev(command):
