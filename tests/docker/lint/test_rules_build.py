@@ -40,6 +40,12 @@ def test_what_uvflow_writes_has_no_findings(made: dict[str, Any]) -> None:
     assert found(render_dockerfile(facts(**made, start=start))) == []
 
 
+def test_a_directive_below_a_comment() -> None:
+    directive = "# syntax=docker/dockerfile:1\n"
+    assert found(f"# check=error=true\n{directive}# Ours\n{GOOD}") == []
+    assert found(f"# Ours\n{directive}{GOOD}") == [("directive-ignored", 2)]
+
+
 @pytest.mark.parametrize("image", ["ghcr.io/astral-sh/uv:latest", "ghcr.io/astral-sh/uv"])
 def test_an_unpinned_uv(image: str) -> None:
     assert changed("ghcr.io/astral-sh/uv:0.13.9", image) == [("uv-not-pinned", 4)]

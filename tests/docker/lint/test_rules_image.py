@@ -66,6 +66,11 @@ def test_a_service_that_runs_as_root(line: str, number: int) -> None:
     assert changed(f"{USER}\n", line) == [("runs-as-root", number)]
 
 
+def test_debug_mode() -> None:
+    assert added("ENV FLASK_DEBUG=1") == [("debug-mode", 3)]
+    assert added("ENV DEBUG=True\nENV DEBUG=0") == []
+
+
 def test_an_image_that_is_nonroot_by_itself() -> None:
     image = "gcr.io/distroless/cc-debian13:nonroot"
     assert found(GOOD.replace(BASE, image).replace(f"{USER}\n", "")) == []

@@ -16,6 +16,7 @@ from uvflow.docker.lint.model import (
     relative,
 )
 
+_DIRECTIVE = re.compile(r"\ufeff?#\s*[a-zA-Z][a-zA-Z0-9]*\s*=")
 _UV_IMAGE = re.compile(r"(?:.*/)?astral(?:-sh)?/uv(?::(?P<tag>[^@]+))?(?P<digest>@.+)?")
 _INSTALLS_UV = re.compile(r"(?:python\S* -m )?pipx?\S* install\b.* uv(?:[<>~]\S*)?(?: |$)")
 _INSTALLS = re.compile(
@@ -43,6 +44,16 @@ _NAMES_CONTEXTS = re.compile(
     r"(?:.*/)?(?:[^/]+\.(?:hcl|sh|ya?ml)|docker-bake.*\.json|\w*[Mm]akefile)"
 )
 _NOT_EDITABLE = ("--no-editable", "UV_NO_EDITABLE", *NO_PROJECT)
+
+
+def _directives(linted: Dockerfile) -> Violations:
+    """Those of BuildKit's parser, which end at the first line that is none."""
+    heading = linted.lines[: linted.stages[0].line]
+    first = len([*itertools.takewhile(_DIRECTIVE.match, heading)])
+    for number, line in enumerate(heading[first:], first + 1):
+        if re.match(r"#\s*(?:syntax|escape|check)\s*=", line):
+            at = Parsed(keyword="", line=number, text=line)
+            yield "directive-ignored", at, f"`{line.strip()}` is a comment below other lines"
 
 
 def _uv_itself(linted: Dockerfile) -> Violations:
@@ -291,6 +302,6 @@ def _copied_environments(linted: Dockerfile) -> Iterator[tuple[Parsed, ShellComm
 
 
 CHECKS = (
-    *(_uv_itself, _lockfile, _source, _layers, _modes, _debian_packages),
+    *(_directives, _uv_itself, _lockfile, _source, _layers, _modes, _debian_packages),
     *(_environments, _interpreters, _foreign_packages, _volumes, _build_context),
 )

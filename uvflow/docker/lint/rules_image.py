@@ -38,6 +38,7 @@ _LOGIN = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+_DEBUGS = {"DEBUG", "DJANGO_DEBUG", "FLASK_DEBUG"}
 _VARIABLE = re.compile(r"\$(?:\([^)]*\)|\{[^}]*\}|\w+)")
 # A variable as the password or none, a user name (a token for HTTP), or an address.
 _NO_LOGIN = re.compile(r"//[^\s/@:]*:(?:\$\{X\})?@|(?<!https:)(?<!http:)//[\w.-]+@|\bmailto:\S+")
@@ -106,6 +107,9 @@ def _process(linted: Dockerfile) -> Violations:
         path = dict(step.assignments).get("PATH", "/")
         if {"", "."} & {*path.split(":")}:
             yield "path-empty-element", step, f"PATH={path} searches the current directory"
+        for name in dict(step.assignments).keys() & _DEBUGS:
+            if linted.end.environ[name].lower() in {"1", "true", "yes", "on"}:
+                yield "debug-mode", step, f"{name} turns debug mode on"
     names = {step.keyword for step in linted.image}
     programs = [command.program for command in linted.started if "ENTRYPOINT" in names]
     is_service = {"EXPOSE", "HEALTHCHECK"} & names or linted.context.scripts.isdisjoint(programs)
