@@ -167,6 +167,35 @@ def test_an_application_outside_of_the_package_needs_the_source(
     assert facts(root).copies_source is copied
 
 
+@pytest.mark.parametrize(
+    ("server", "more", "copied"),
+    [
+        ("uvicorn", {"gunicorn.conf.py": "workers = 2\n"}, False),
+        ("gunicorn", {"gunicorn.conf.py": "workers = 2\n"}, True),
+        (
+            "uvicorn",
+            {"static/a.css": "", "src/shop/s.py": "x = StaticFiles(directory='static')\n"},
+            True,
+        ),
+        ("uvicorn", {"src/shop/s.py": "x = StaticFiles(directory='static')\n"}, False),
+    ],
+)
+def test_a_package_that_is_started_with_files_of_the_project_needs_the_source(
+    tree: Tree, server: str, more: dict[str, str], copied: object
+) -> None:
+    shop = local("shop", needs=["flask", "fastapi", server], source='editable = "."')
+    made = "fastapi import FastAPI as App" if server == "uvicorn" else "flask import Flask as App"
+    root = tree(
+        {
+            "pyproject.toml": manifest(rest='[build-system]\nrequires = ["hatchling"]\n'),
+            "uv.lock": locked(shop, *map(package, ("flask", "fastapi", server))),
+            "src/shop/web.py": f"from {made}\napp = App('x')\n",
+            **more,
+        }
+    )
+    assert facts(root).copies_source is copied
+
+
 def test_an_application_of_the_package_that_the_user_names_needs_no_source(tree: Tree) -> None:
     shop = local("shop", needs=["fastapi", "uvicorn"], source='editable = "."')
     rest = '[build-system]\nrequires = ["hatchling"]\n[tool.uvflow.docker]\napp = "shop.web:app"\n'

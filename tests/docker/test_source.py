@@ -46,6 +46,27 @@ def test_static_files_are_collected_with_the_settings_that_are_served(tree: Tree
     )
 
 
+def test_apps_are_added_up_for_the_static_files(tree: Tree) -> None:
+    text = 'ALL = OWN + THEIRS\nOWN = ["shop"]\nTHEIRS = ["django.contrib.staticfiles"]\n'
+    text += 'INSTALLED_APPS = ALL + ["x"]\nSTATIC_ROOT = "static"\n'
+    root = tree({"manage.py": MANAGE.format("settings"), "settings.py": text})
+    assert django(root).static(()) == Static(directory="static", environment=())
+
+
+def test_settings_that_the_line_of_a_start_names_are_served(tree: Tree) -> None:
+    root = tree({"manage.py": MANAGE.format("dev"), "prod.py": STATIC.format('"s"')})
+    found = Django(Sources(root), in_line="prod")
+    assert found.static(()) == Static(
+        directory="s", environment=(("DJANGO_SETTINGS_MODULE", "prod"),)
+    )
+
+
+def test_settings_that_a_variable_may_replace_are_served(tree: Tree) -> None:
+    text = 'os.environ["DJANGO_SETTINGS_MODULE"] = os.environ.get("X") or "site.prod"\n'
+    root = tree({"manage.py": MANAGE.format("site.dev"), "site/wsgi.py": text})
+    assert django(root).settings_module == "site.prod"
+
+
 def test_a_static_root_that_is_computed_is_remarked(tree: Tree) -> None:
     root = tree({"manage.py": MANAGE.format("settings"), "settings.py": STATIC.format("where()")})
     assert list(django(root).remarks()) == [

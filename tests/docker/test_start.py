@@ -212,6 +212,12 @@ def test_a_procfile_that_no_shell_reads_is_refused(tree: Tree, command: str) -> 
         ("exec uv run serve a", ("serve", "a")),
         ("A='1 2' uv run serve a", ("env", "A=1 2", "serve", "a")),
         ("python -m uv run serve a", ("serve", "a")),
+        ("sh -c 'up && serve a'", ("sh", "-c", "up && exec serve a")),
+        ("bash -c 'up; serve $PORT'", ("bash", "-c", "up; exec serve $PORT")),
+        ("sh -c 'serve a'", ("serve", "a")),
+        ("python -c 'a; b()'", ("python", "-c", "a; b()")),
+        ("source env.sh && serve a", ("bash", "-c", "source env.sh && exec serve a")),
+        ("[[ -n $X ]] && serve a", ("bash", "-c", "[[ -n $X ]] && exec serve a")),
         ("up && uv run --directory web serve", ("sh", "-c", "up && cd web && exec serve")),
     ],
 )
@@ -522,6 +528,57 @@ def test_the_default_application_of_bottle_is_one(tree: Tree) -> None:
     assert start(root, "bottle", "waitress").command[-1] == "web:site"
 
 
+@pytest.mark.parametrize(
+    "more",
+    ["app.include_router(router)\n", "import shop.routes\n", "from shop.admin import init\n"],
+)
+def test_a_module_that_completes_an_imported_application_is_served(tree: Tree, more: str) -> None:
+    files = {
+        "shop/core.py": FASTAPI["main.py"],
+        "shop/routes.py": "from shop.core import app\n@app.get('/healthz')\ndef h(): ...\n",
+        "shop/admin.py": "def init(app): ...\n",
+        "wsgi.py": f"from shop.core import app\n{more}",
+    }
+    found = start(tree(files), "fastapi", "uvicorn")
+    assert (found.command[-1], found.health) == ("wsgi:app", "/healthz")
+    assert found.evidence == "wsgi.py completes shop.core:app; uvicorn is a dependency"
+
+
+@pytest.mark.parametrize(
+    "more", ["", "if __name__ == '__main__':\n    app.run()\n", "app.run()\nimport shop\n"]
+)
+def test_a_module_that_adds_nothing_is_not_needed(tree: Tree, more: str) -> None:
+    root = tree({"shop.py": FASTAPI["main.py"], "main.py": f"from shop import app\n{more}"})
+    assert start(root, "fastapi", "uvicorn").command[-1] == "shop:app"
+
+
+def test_applications_of_two_kinds_in_two_packages_are_a_question(tree: Tree) -> None:
+    other = {"admin/site.py": "from flask import Flask\nsite = Flask('x')\n"}
+    root = tree({"api/main.py": FASTAPI["main.py"], **other})
+    with pytest.raises(UsageError) as caught:
+        start(root, "fastapi", "flask", "gunicorn", "uvicorn")
+    assert caught.value.hint == (
+        'write in [tool.uvflow.docker]: `app = "admin.site:site"` or `app = "api.main:app"`'
+    )
+    found = start(root, "fastapi", "flask", "gunicorn", "uvicorn", app="admin.site:site")
+    assert found.command[0] == "gunicorn"
+
+
+def test_a_streamlit_page_finds_the_modules_of_the_project(tree: Tree) -> None:
+    page = "import streamlit\nfrom shop.charts import c\n"
+    root = tree({"src/shop/page.py": page, "src/shop/charts.py": "c = 1\n"})
+    assert start(root, "streamlit").base == "src"
+
+
+def test_a_streamlit_page_in_a_folder_finds_the_root(tree: Tree) -> None:
+    assert start(tree({"ui/page.py": "import streamlit\n"}), "streamlit").base == ""
+
+
+def test_the_line_of_a_procfile_names_the_settings_of_django(tree: Tree) -> None:
+    root = tree({**DJANGO, "Procfile": "web: DJANGO_SETTINGS_MODULE=site.prod gunicorn x\n"})
+    assert search(root, "django").django.settings_module == "site.prod"
+
+
 SERVED = "import uvicorn\nfrom fastapi import FastAPI\napp = FastAPI()\n"
 
 
@@ -738,6 +795,25 @@ def test_a_port_that_nothing_listens_on_is_remarked(tree: Tree) -> None:
     text = COMPOSE.format(".", "python bot.py") + "    ports: ['80:5000']\n"
     [remark] = start(tree({"compose.yaml": text})).remarks
     assert "port 5000 for web, and it is not known that it listens" in remark
+
+
+@pytest.mark.parametrize("extends", ["base", "{ file: common.yml, service: base }"])
+def test_a_service_has_what_it_extends(tree: Tree, extends: str) -> None:
+    base = "  base:\n    build: .\n    profiles: [x]\n    command: uvicorn two:app\n"
+    text = f"services:\n{base}  web:\n    extends: {extends}\n    profiles: []\n"
+    root = tree({**FASTAPI, "compose.yaml": text, "common.yml": f"services:\n{base}"})
+    assert start(root, "fastapi", "uvicorn").command == ("uvicorn", "two:app")
+
+
+def test_the_compose_file_for_production_changes_the_other(tree: Tree) -> None:
+    prod = "services:\n  web:\n    command: uvicorn prod:app\n    ports: !override ['5000']\n"
+    files = {
+        "docker-compose.yml": COMPOSE.format(".", "uvicorn main:app --reload"),
+        "docker-compose.prod.yml": prod + "    volumes: !reset null\n",
+    }
+    found = search(tree({**FASTAPI, **files}), "fastapi", "uvicorn")
+    assert found.start().command == ("uvicorn", "prod:app")
+    assert found.published == [5000]
 
 
 PROXY = "  nginx:\n    ports: ['80:80']\n"

@@ -214,7 +214,7 @@ class Facts:
             raise UsageError(f"a distroless image cannot have {missing}", hint="`--base slim` can")
         commands = {start.evidence: start.command, **dict(self.processes)}
         for where, (program, *_) in commands.items():
-            if program in {"sh", "env"}:
+            if program in {"bash", "env", "sh"}:
                 raise UsageError(
                     f"{where} needs a shell, and a distroless image has none",
                     hint="set `command = […]` in [tool.uvflow.docker]",

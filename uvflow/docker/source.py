@@ -9,7 +9,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -19,7 +19,9 @@ from uvflow.project.manifest import Table, table_at
 SETTINGS_MODULE = "DJANGO_SETTINGS_MODULE"
 # `environ.setdefault(…, NAME)` or `environ[…] = NAME`
 _NAMED_SETTINGS = re.compile(
-    rf"""^[^#\n]*[\"']{SETTINGS_MODULE}[\"'](?:,|\]\s*=)\s*[\"']([\w.]+)[\"']""", re.MULTILINE
+    rf"""^[^#\n]*[\"']{SETTINGS_MODULE}[\"'](?:,|\]\s*=(?:[^#\n]*\bor\b)?)\s*"""
+    rf"""[\"']([\w.]+)[\"']""",
+    re.MULTILINE,
 )
 _ENVIRONMENT_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 
@@ -204,6 +206,12 @@ class Sources:
                     is_installed=bool(above),
                 )
 
+    @cached_property
+    def imported(self) -> set[str]:
+        """Every dotted name that a module imports, and what each is in."""
+        names = {name for module in self.modules for name in module.imports.values()}
+        return names | {_parent(name, 1) for name in names}
+
     def origin(self, dotted: str) -> str:
         """The dotted name by which an object is defined that modules import from each other."""
         for _ in self.modules:
@@ -229,8 +237,7 @@ class Sources:
         Pages are what it imports, what it names (`st.Page("views/a.py")`), and the files in `pages`
         beside it; a script with pages is likelier than one without.
         """
-        imported = {name for module in self.modules for name in module.imports.values()}
-        imported |= {_parent(name, 1) for name in imported}
+        imported = self.imported
         scripts, named, beside_pages = [], set[str](), set[str]()
         for m in self.modules:
             if package not in m.imported_packages:
@@ -245,6 +252,21 @@ class Sources:
         scripts = [each for each in scripts if each.name not in named]
         first = [each for each in scripts if posixpath.dirname(each.name) in beside_pages]
         return _likeliest(first or scripts)
+
+
+def read_files(sources: Sources) -> bool:
+    """Whether an installed module names a file of the project, as seen from its directory."""
+    for module in (each for each in sources.modules if each.is_installed):
+        if _READING.search(module.text):
+            calls = [node for node in ast.walk(module.tree) if _called(node) in _READERS]
+            texts = [text for call in calls for text in _strings_in(call) if text]
+            if any((sources.root / text).exists() for text in texts if not text.startswith("/")):
+                return True
+    return False
+
+
+_READERS = {"FileSystemLoader", "Jinja2Templates", "Path", "StaticFiles", "open"}
+_READING = re.compile(rf"\b(?:{'|'.join(_READERS)})\(")
 
 
 def import_names(distribution: str, manifest: Table) -> dict[str, str]:
@@ -319,7 +341,33 @@ class Applications:
         if others and modules and not any(module.stem in _USUAL_NAMES for module in modules):
             # A script may make one for itself.
             return sorted([*objects, *others], key=lambda each: each.name)
-        return _likeliest(objects or usual or found)
+        likeliest = _likeliest(objects or usual or found)
+        if within or len(likeliest) != 1 or likeliest[0].is_factory:
+            return likeliest
+        return self._completed(likeliest[0]) or likeliest
+
+    def _completed(self, one: Application) -> list[Application]:
+        """The same object in modules with a usual name that import it, and do more.
+
+        They may add its routes. What is imported itself is loaded with the object.
+        """
+        sources, dotted = self.sources, one.name.replace(":", ".")
+        imported = sources.imported
+        found = []
+        for module in (m for m in sources.modules if m.stem in _USUAL_NAMES and _is_importable(m)):
+            origins = {sources.origin(each) for each in module.imports.values()}
+            parents = {_parent(each, 1) for each in origins}
+            others = (origins | parents) & sources.by_name.keys() - {one.module.name, module.name}
+            calls = (each for each in module.statements if isinstance(each, ast.Expr))
+            does_more = others or any(isinstance(each.value, ast.Call) for each in calls)
+            if dotted in origins and module.name not in imported and does_more:
+                names = (n for n, each in module.imports.items() if sources.origin(each) == dotted)
+                name, evidence = (
+                    f"{module.name}:{next(names)}",
+                    f"{module.path} completes {one.name}",
+                )
+                found.append(replace(one, name=name, evidence=evidence, module=module))
+        return found
 
     def are_served_by_a_program(self) -> bool:
         """Whether one is served in a thread or a task, beside what a program does besides."""
@@ -496,7 +544,10 @@ def _likeliest(applications: list[Application]) -> list[Application]:
     best = min((each.standing for each in applications), default=0)
     remaining = [each for each in applications if each.standing == best]
     usual = [each for each in remaining if each.module.stem in _USUAL_NAMES]
-    if len({each.module.path for each in usual}) == 1:
+    # A name says little of two packages with applications of different kinds.
+    kinds = {(each.interface, each.module.name.partition(".")[0]) for each in remaining}
+    is_mixed = len({interface for interface, _ in kinds}) > 1 and len({top for _, top in kinds}) > 1
+    if len({each.module.path for each in usual}) == 1 and not is_mixed:
         remaining = usual
     named = [each for each in remaining if each.is_usual]
     if len({posixpath.dirname(each.module.path) for each in remaining}) == len(named) == 1:
@@ -781,15 +832,21 @@ class Static:
 
 
 class Django:
-    """The settings that a Django project is served with: `named`, or those that wsgi.py names."""
+    """The settings that a Django project is served with.
 
-    def __init__(self, sources: Sources, named: str | None = None) -> None:
+    The image has `named` them, or the line that starts it has (`in_line`), or wsgi.py.
+    """
+
+    def __init__(
+        self, sources: Sources, named: str | None = None, in_line: str | None = None
+    ) -> None:
         self.sources, self.named = sources, named
         found = ((m, _NAMED_SETTINGS.search(m.text)) for m in sources.modules[::-1])
         # `manage`, `wsgi`, `asgi` → the module nearest to the root, and the settings it names
         self._naming = {module.stem: (module, match[1]) for module, match in found if match}
         served = (self._naming.get(name) for name in ("wsgi", "asgi", "manage"))
-        self.settings_module = named or next((naming[1] for naming in served if naming), None)
+        by_file = next((naming[1] for naming in served if naming), None)
+        self.settings_module = named or in_line or by_file
 
     def served(self, interface: str) -> list[Module]:
         """Every wsgi.py, or every asgi.py."""
@@ -820,7 +877,7 @@ class Django:
         Settings may refuse to load without a secret key: it gets a placeholder, for this step.
         """
         directory = _directory(self.value("STATIC_ROOT"))
-        apps = _strings_in(self.value("INSTALLED_APPS"))
+        apps = self._texts(self.value("INSTALLED_APPS"))
         if directory is None or "django.contrib.staticfiles" not in apps:
             return None
         texts = filter(_ENVIRONMENT_VARIABLE.fullmatch, _strings_in(self.value("SECRET_KEY")))
@@ -834,6 +891,12 @@ class Django:
             manage=path,
             environment=tuple(sorted({**variables, **dict(environment)}.items())),
         )
+
+    def _texts(self, value: ast.expr | None, depth: int = 3) -> list[str]:
+        """The strings in a value, and in those that it is made of by their names."""
+        names = [node.id for node in ast.walk(value) if isinstance(node, ast.Name)] if value else []
+        inner = (self._texts(self.value(name), depth - 1) for name in names if depth)
+        return [*_strings_in(value), *(text for texts in inner for text in texts)]
 
     def allowed_host(self) -> str | None:
         """A name that ALLOWED_HOSTS has; empty where 127.0.0.1 will do, None where computed."""

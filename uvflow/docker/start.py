@@ -23,6 +23,7 @@ from uvflow.docker.source import (
     Module,
     Sources,
     health_path,
+    read_files,
     trusted_host,
 )
 from uvflow.errors import UsageError
@@ -206,11 +207,15 @@ class Search:
         if "Bottle" in self.classes:
             self.classes["default_app"] = "wsgi"
         self.web = Applications(self.sources, self.classes)
-        self.django = Django(self.sources, dict(self.settings.environment).get(SETTINGS_MODULE))
+        named = re.search(rf"\b{SETTINGS_MODULE}=[\"']?([\w.]+)", self.entries.get("web", ""))
+        in_image = dict(self.settings.environment).get(SETTINGS_MODULE)
+        self.django = Django(self.sources, in_image, in_line=named[1] if named else None)
         files = {name: text for name in _COMPOSE if (text := self._file(name))}
         self.shadowed = "" if "compose.yaml" in files else next(iter(files), "")
         compose = next((text for text in files.values() if header.read(text) is None), "")
-        self.services = _services(compose) if compose else {}
+        found = self.project.root.glob("*compose[.-]prod*.y*ml")
+        texts = [compose, *(self._file(path.name) for path in sorted(found)[:1])]
+        self.services = _built_here([self._compose_services(text) for text in texts if text])
         self.service = _web_service(self.services)
         self.published = _container_ports(self.services.get(self.service, {}))
         # A user that is not root may bind no lower one, but in Docker.
@@ -304,6 +309,18 @@ class Search:
         path = self.project.root / name
         return "" if path.is_dir() else text_if_there(path, _MOST) or ""
 
+    def _compose_services(self, text: str) -> dict[str, Mapping[str, Any]]:
+        """The services of a compose file, each with what it extends."""
+        services = _services(text)
+        whole: dict[str, Mapping[str, Any]] = {}
+        for name, service in services.items():
+            extends = service.get("extends") or {}
+            of = extends if isinstance(extends, Mapping) else {"service": extends}
+            file = str(of.get("file") or "")
+            others = _services(self._configuration(file)) if file else services
+            whole[name] = {**others.get(str(of.get("service")), {}), **service}
+        return whole
+
     def _line(self, service: Mapping[str, Any]) -> str:
         """Its `command` for a shell; empty where that serves nothing, or needs another image."""
         command = service.get("command") or ""
@@ -348,9 +365,12 @@ class Search:
             evidence = "[tool.uvflow.docker] command"
             yield self._of_words(command, evidence)
         elif app:
+            known = self.web.found.get(app.replace(":", ".").removesuffix("()"))
             interfaces = (*self.classes.values(), "wsgi", "asgi")
+            interfaces = (known.interface,) if known else interfaces
             # One that asks for asgi is not given to a server for wsgi.
-            interface = next(each for each in interfaces if self._server(each) or each == "asgi")
+            usable = (each for each in interfaces if self._server(each) or each == "asgi")
+            interface = next(usable, interfaces[0])
             yield self._named(app, interface, "[tool.uvflow.docker] app")
 
     def _procfile(self) -> Iterator[Start]:
@@ -480,6 +500,8 @@ class Search:
             port=port,
             health=health,
             loads_source=True,
+            # Streamlit looks for modules beside the page alone; "" is the root.
+            base="" if page.module.base == "." and "/" in page.name else page.module.base,
         )
 
     def _streamlit_config(self) -> tuple[int | None, str]:
@@ -528,14 +550,15 @@ class Search:
         line = f"{command} {server.factory if found.is_factory else '{name}'}"
         values = {"port": port, "interface": found.interface, "name": found.name}
         words = tuple(word.format_map(values) for word in line.split())
-        reads_worker = name == "gunicorn" and found.interface == "asgi"  # of gunicorn.conf.py
+        has_conf = name == "gunicorn" and bool(self._file("gunicorn.conf.py"))
+        own = self.sources.origin(found.name.replace(":", "."))
         return Start(
             command=words,
             development=(words[0], *(["--reload"] if name in _RELOADING else []), *words[1:]),
             evidence=f"{found.evidence}; {name} is a dependency",
             port=port,
-            health=self._health(self.web.outermost - {found.name.replace(":", ".")}),
-            loads_source=not found.module.is_installed or reads_worker,
+            health=self._health(self.web.outermost - {own}),
+            loads_source=not found.module.is_installed or has_conf or read_files(self.sources),
             base=found.module.base,
             remarks=(f"{bound}: the image listens on port {port}",)
             if isinstance(bound, str)
@@ -692,16 +715,40 @@ class Search:
 
 
 def _services(text: str) -> dict[str, Mapping[str, Any]]:
-    """Those of a compose file that are built here, and started without a profile."""
+    """Those of a compose file."""
     import yaml  # 15 ms, for a project with a compose file only
 
+    class Loader(yaml.SafeLoader):  # with the tags `!reset` and `!override` of Compose
+        pass
+
+    def list_of(loader: Loader, _tag: str, node: yaml.Node) -> list[Any]:
+        if isinstance(node, yaml.SequenceNode):
+            return loader.construct_sequence(node, deep=True)
+        return []
+
+    Loader.add_multi_constructor("!", list_of)
     try:
-        services = yaml.safe_load(text)["services"].items()
-        here = ((str(k), each) for k, each in services if _build(each, "context") in {".", "./"})
-        own = ((k, e) for k, e in here if not _PROXY.search(f"{k} {_build(e, 'dockerfile')}"))
-        return {name: each for name, each in own if not each.get("profiles")}
+        services = yaml.load(text, Loader)["services"].items()  # noqa: S506  a safe loader
+        return {str(name): each for name, each in services if isinstance(each, Mapping)}
     except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
         return {}
+
+
+def _built_here(files: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, Mapping[str, Any]]:
+    """The services of files, the later of which change the earlier, that are built here.
+
+    Neither a proxy is one, nor what is started with a profile.
+    """
+    services: dict[str, Mapping[str, Any]] = {}
+    for file in files:
+        services |= {name: {**services.get(name, {}), **each} for name, each in file.items()}
+    return {
+        name: each
+        for name, each in services.items()
+        if _build(each, "context") in {".", "./"}
+        and not each.get("profiles")
+        and not _PROXY.search(f"{name} {_build(each, 'dockerfile')}")
+    }
 
 
 def _web_service(services: Mapping[str, Mapping[str, Any]]) -> str:
@@ -747,6 +794,8 @@ def _lines(candidates: Iterable[Candidate]) -> str:
 
 _QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"")
 _SUBSTITUTION = re.compile(r"\$\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")  # `$(… f(g()))`
+_OF_BASH = re.compile(r"(?:^|[;&|(] *)source |\[\[|\bpipefail\b|<\(|<<<")
+_OF_A_SHELL = 3  # words: `sh -c LINE`
 _TRAP = "trap 'trap : TERM; kill 0; wait' TERM;"
 
 
@@ -778,10 +827,14 @@ def _words(line: str, evidence: str) -> Words:
             cause=f"{str(error).lower()} in `{line.removeprefix('env ')}`",
             hint="correct it, or set `command` in [tool.uvflow.docker]",
         ) from error
+    if len(plain) == _OF_A_SHELL and shell.is_interpreter(plain[0]) and plain[1] == "-c":
+        inner = _words(plain[2], evidence) if "python" not in plain[0] else plain
+        return (*plain[:2], *inner[2:]) if inner[:1] in {("sh",), ("bash",)} else inner
     # Quoted characters mean nothing to a shell, but for variables in double quotes.
     bare = _QUOTED.sub(lambda q: re.sub("." if q[0][0] == "'" else "[^$`]", "_", q[0]), line)
     if not re.search(r"[$`|&;<>*?~()#]", bare):
         return plain[1:] if plain[:1] == ("exec",) else plain
+    name = "bash" if _OF_BASH.search(bare) else "sh"
     bare = re.sub(r"[<>]&|&>|\$\([^()]*\)", lambda match: "_" * len(match[0]), bare)
     operators = list(re.finditer(r"&&|\|\||[|;&()]", bare))
     end = operators[-1].end() if operators else 0
@@ -789,8 +842,8 @@ def _words(line: str, evidence: str) -> Words:
     is_program = re.match(r"\s*(?!\w+=|(?:done|esac|fi)\b|\})\S", bare[end:])
     if is_program and {match[0] for match in operators} <= {"&&", ";"}:
         last = line[end:].strip().removeprefix("exec ")
-        return ("sh", "-c", f"{line[:end]} exec {last}".strip())
+        return (name, "-c", f"{line[:end]} exec {last}".strip())
     # One line, which a person can copy, unless the last is a comment.
     is_ended = re.search(r"(?<!\\)[;&]\s*$", line)
     end_of_list = "\n" if "#" in bare else " " if is_ended else "; "
-    return ("sh", "-c", f"{_TRAP} {{ {line}{end_of_list}}} & wait $!")
+    return (name, "-c", f"{_TRAP} {{ {line}{end_of_list}}} & wait $!")
