@@ -262,6 +262,8 @@ def test_an_archive_that_is_unpacked_may_have_any_file(archive: str) -> None:
         (("server", "prod"), "--locked --extra=prod", False),
         (("server",), "--locked --group server", False),
         (("server",), "--locked --all-extras", False),
+        (("web-server",), "--locked --extra Web_Server", False),
+        (("server",), "--locked --extra=web,server", False),
         (("server",), "--locked $OPTIONS", False),
         (("server",), "--locked $(test -f x && echo --extra server)", False),
         (("server",), "--locked && uv pip install .[server]", False),

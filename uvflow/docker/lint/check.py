@@ -169,27 +169,30 @@ def _optional(lockfile: Lockfile, manifests: Iterable[Table]) -> dict[str, tuple
             chosen.append((package.name, needs))
         chosen += package.table.get("optional-dependencies", {}).items()
         chosen += package.table.get("dev-dependencies", {}).items()
-    always = _reached(lockfile, [*plain, *(r for n, rows in chosen if n in defaults for r in rows)])
-    found: dict[str, tuple[str, ...]] = {}
+    plain += (row for name, rows in chosen if name in defaults for row in rows)
+    always = _reached(lockfile, plain, set())
+    names, found = {name for name, _ in always}, dict[str, tuple[str, ...]]()
     for name, rows in chosen:
-        for each in _reached(lockfile, rows) - always:
-            found[each] = (*found.get(each, ()), name)
+        for each in {each for each, _ in _reached(lockfile, rows, always)} - names:
+            found[each] = tuple(dict.fromkeys((*found.get(each, ()), name)))
     # The groups of a root that is no project are not in the table of a package.
     return {} if "dependency-groups" in lockfile.table.get("manifest", {}) else found
 
 
-def _reached(lockfile: Lockfile, rows: Iterable[Table]) -> set[str]:
-    """The names of the packages that these rows of dependencies bring, on some platform."""
+def _reached(lockfile: Lockfile, rows: Iterable[Table], known: set[Node]) -> set[Node]:
+    """What these rows of dependencies bring on some platform, besides what is `known`."""
     waiting = [(row["name"], extra) for row in rows for extra in ("", *row.get("extra", ()))]
     reached = set[Node]()
     while waiting:
         node = name, extra = waiting.pop()
-        for package in lockfile.by_name.get(name, ()) if node not in reached else ():
+        if node in reached or node in known:
+            continue
+        for package in lockfile.by_name.get(name, ()):
             optional = package.table.get("optional-dependencies", {})
             for row in optional.get(extra, ()) if extra else package.table.get("dependencies", ()):
                 waiting += ((row["name"], each) for each in ("", *row.get("extra", ())))
         reached.add(node)
-    return {name for name, _ in reached}
+    return reached
 
 
 def _renamed(distribution: str, directory: Path) -> Iterator[str]:

@@ -266,7 +266,8 @@ def _is_left_out(linted: Dockerfile, chosen: Collection[str]) -> bool:
     syncs = [c for c in commands if c.starts("uv", "sync") or c.run_syncs]
     syncs += [c for c in commands if of_project.match(c.text)]
     asked = {"--all-extras", "--all-groups", "--dev", "--only-dev", *chosen}
-    words = {word for sync in syncs for each in sync.words for word in (each, *each.split("=")[1:])}
+    given = (part for sync in syncs for word in sync.words for part in re.split("[=,]", word))
+    words = {re.sub("(?<=\\w)[-_.]+", "-", part).lower() for part in given}  # as uv.lock has names
     is_open = "dev" in chosen and not all(
         sync.has(*_NO_DEV) or sync.starts("uv", "pip") for sync in syncs
     )
