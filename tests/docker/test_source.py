@@ -622,7 +622,60 @@ IN_A_CLASS = (
         ),
         ({"main.py": APP + "if DEBUG:\n    @app.get('/health')\n    def h(): ...\n"}, None),
         (
+            {
+                "main.py": f"{APP}{MADE.format('v1')}app.mount('/api', v1)\n"
+                "@app.get('/api/health')\ndef h(): ...\n"
+            },
+            None,
+        ),
+        (
+            {
+                "main.py": f"{APP}{MADE.format('v1')}app.mount('/api', v1)\n"
+                "@app.get('/health')\ndef h(): ...\n"
+            },
+            "/health",
+        ),
+        (
             {"main.py": APP, "sub.py": f"{MADE.format('v1')}@v1.get('/health')\ndef h(): ...\n"},
+            None,
+        ),
+        (
+            {
+                "main.py": "from sub import make\n"
+                "app = DispatcherMiddleware(Flask('x'), {'/svc': make()})\n",
+                "sub.py": "def make():\n    made = Flask('y')\n    @made.get('/health')\n"
+                "    def h(): ...\n    return made\n",
+            },
+            "/svc/health",
+        ),
+        (
+            {
+                "main.py": f"{APP}from sub import make, other\napp.mount('/v1', make())\n",
+                "sub.py": "def make():\n    made = FastAPI()\n    @made.get('/health')\n"
+                "    def h(): ...\n    return made\n"
+                "def other():\n    made = FastAPI()\n    return made\n",
+            },
+            None,
+        ),
+        (
+            {
+                "main.py": f"{APP}{MADE.format('v1')}@v1.get('/health')\ndef h(): ...\n"
+                "app.host('api.example.com', v1)\n"
+            },
+            None,
+        ),
+        (
+            {
+                "main.py": f"{MADE.format('v1')}@v1.get('/health')\ndef h(): ...\n"
+                "app = Starlette(routes=[Host('api.example.com', app=v1)])\n"
+            },
+            None,
+        ),
+        (
+            {
+                "main.py": "app = Flask('x')\nbp = Blueprint('a', 'b', subdomain='api')\n"
+                "@bp.route('/health')\ndef h(): ...\napp.register_blueprint(bp)\n"
+            },
             None,
         ),
     ],
@@ -656,3 +709,38 @@ def test_a_health_route_that_needs_more_than_its_path_is_not_asked(
 ) -> None:
     text = f"{APP}@app.get('/health')\ndef h({parameters}): ...\n"
     assert health_path(Sources(tree({"main.py": text})), {"main.app"}) == path
+
+
+@pytest.mark.parametrize(
+    ("parameters", "path"),
+    [
+        ("", "/health"),
+        ("user: str | None = Header(None)", "/health"),
+        ("request: Request", "/health"),
+        ("db=Depends(elsewhere)", "/health"),
+        ("token: str", None),
+        ("token: str = Header()", None),
+        ("user: Annotated[str, Depends(needy)]", None),
+    ],
+)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "app = FastAPI(dependencies=[Depends(given)])\n@app.get('/health')\ndef h(): ...\n",
+        "app = FastAPI()\n@app.get('/health', dependencies=[Depends(given)])\ndef h(): ...\n",
+        "app = FastAPI()\n@app.get('/health')\ndef h(x: Annotated[str, Security(given)]): ...\n",
+        f"{APP}{ROUTER.format('dependencies=[Depends(given)]')}app.include_router(router)\n",
+        f"{APP}{ROUTER.format('')}app.include_router(router, dependencies=[Depends(given)])\n",
+    ],
+)
+def test_a_health_route_with_a_dependency_that_needs_a_parameter_is_not_asked(
+    tree: Tree, text: str, parameters: str, path: str | None
+) -> None:
+    needed = f"def needy(token: str): ...\nasync def given({parameters}): ...\n"
+    sources = Sources(tree({"main.py": f"from needed import given\n{text}", "needed.py": needed}))
+    assert health_path(sources, {"main", "main.app"}) == path
+
+
+def test_a_health_route_is_not_asked_where_a_list_of_dependencies_is_computed(tree: Tree) -> None:
+    text = "app = FastAPI(dependencies=NEEDED)\n@app.get('/health')\ndef h(): ...\n"
+    assert health_path(Sources(tree({"main.py": text})), {"main", "main.app"}) is None

@@ -221,6 +221,13 @@ class Sources:
             dotted = self.by_name[owner].imports[name]
         return dotted
 
+    def definition(self, dotted: str) -> tuple[Module, ast.stmt | None]:
+        """The function or the class of that dotted name, and the module that has it."""
+        owner, _, name = self.origin(dotted).rpartition(".")
+        module = self.by_name.get(owner) or Module(name=owner)
+        definitions = (each for each in module.statements if isinstance(each, _DEFINITION))
+        return module, next((each for each in definitions if each.name == name), None)
+
     def references(self, module: Module, node: ast.AST) -> set[str]:
         """The dotted names in an expression."""
         found, waiting = set(), [node]  # no recursion: sums of many parts are nested as deep
@@ -461,14 +468,12 @@ class Applications:
 
         It is `scope, receive, send` (ASGI 3.0) or `environ, start_response` (PEP 3333).
         """
-        owner, _, name = dotted.rpartition(".")
-        module = self.sources.by_name.get(owner)
-        for node in module.statements if module else ():
-            if isinstance(node, ast.ClassDef) and node.name == name:
-                methods = [each for each in node.body if isinstance(each, _FUNCTION)]
-                called = (len(each.args.args) for each in methods if each.name == "__call__")
-                return not {3, 4}.isdisjoint(called)
-        return False
+        _, node = self.sources.definition(dotted)
+        if not isinstance(node, ast.ClassDef):
+            return False
+        methods = (each for each in node.body if isinstance(each, _FUNCTION))
+        called = (len(each.args.args) for each in methods if each.name == "__call__")
+        return not {3, 4}.isdisjoint(called)
 
 
 def _with_functions(module: Module, call: ast.AST) -> list[ast.AST]:
@@ -645,21 +650,28 @@ _ROUTES = {
     "Route", "add_api_route", "add_get", "add_route", "add_url_rule", "path", "re_path", "url",
 }  # fmt: skip
 _INCLUDING = {
-    "Mount", "add_router", "include_router", "mount", "path", "re_path", "register_blueprint",
-    "url",
+    "Host", "Mount", "add_router", "host", "include_router", "mount", "path", "re_path",
+    "register_blueprint", "url",
 }  # fmt: skip
-_LISTS = {"Mount", "i18n_patterns", "include"}
+_LISTS = {"Host", "Mount", "i18n_patterns", "include"}
 _ROUTER = re.compile(r"\w*(?:Router|Blueprint)|NinjaAPI")
 _MENTIONS = re.compile(
     rf"[\"'/^](?:{'|'.join(_HEALTH_NAMES)})\b"
-    rf"|DispatcherMiddleware|\.urls\b|\b(?:add_router|include|include_router|[Mm]ount|register_blueprint|{_ROUTER.pattern})\("
+    r"|DispatcherMiddleware|\.urls\b|\bdependencies="
+    r"|\b(?:add_router|[Hh]ost|include|include_router|[Mm]ount|register_blueprint"
+    rf"|{_ROUTER.pattern})\("
 )
 
 
 def health_path(sources: Sources, owners: Collection[str]) -> str | None:
     """The path of a health check such as `/healthz`, of an application or a module in `owners`."""
     found = _Health(sources, owners)
-    served = ((name, *found.served(path, owner)) for name, path, owner in found.routes)
+    open_routes = (
+        route
+        for route in found.routes
+        if not any(route[1].startswith(p) and owner == route[2] for owner, p in found.mounted)
+    )
+    served = ((name, *found.served(path, owner)) for name, path, owner in open_routes)
     paths = {name: path for name, path, owner in served if path and owner in owners}
     return next((paths[name] for name in _HEALTH_NAMES if name in paths), None)
 
@@ -669,7 +681,9 @@ class _Health:
 
     The owner is a router, an application, or a list of routes, which belongs to its module. A route
     that may not exist, or that may need more than its path, is none. `routers` have their own
-    prefixes, `within` what includes each and by which prefix; one that is not known is None.
+    prefixes, `within` what includes each and by which prefix; one that is not known is None, also
+    where a path is not all that is asked for. `makers` are the functions that return a variable.
+    What is `mounted` by a prefix may hide a route of its owner's.
     """
 
     def __init__(self, sources: Sources, owners: Collection[str]) -> None:
@@ -678,6 +692,8 @@ class _Health:
         self.routes: list[tuple[str, str, str]] = []
         self.routers: dict[str, str | None] = {}
         self.within: dict[str, tuple[str, str | None]] = {}
+        self.makers: dict[str, set[str]] = {}
+        self.mounted: set[tuple[str, str]] = set()
         for module in sources.modules:
             if module.is_served and _MENTIONS.search(module.text):
                 self._read(module)
@@ -685,20 +701,30 @@ class _Health:
     def _read(self, module: Module) -> None:
         nodes = list(ast.walk(module.tree))
         for variable, value in (pair for node in nodes for pair in _assigned(node)):
-            if isinstance(value, ast.Call) and _ROUTER.fullmatch(_called(value) or ""):
+            if self._asks_more(module, value):
+                self.routers[f"{module.name}.{variable}"] = None
+            elif isinstance(value, ast.Call) and _ROUTER.fullmatch(_called(value) or ""):
                 self.routers.setdefault(f"{module.name}.{variable}", _prefix(value))
+        for function in (node for node in nodes if isinstance(node, _FUNCTION)):
+            for made in (each for each in ast.walk(function) if isinstance(each, ast.Return)):
+                makers = self.makers.setdefault(module.dotted(made.value or made), set())
+                makers.add(f"{module.name}.{function.name}")
         parents = {child: node for node in nodes for child in ast.iter_child_nodes(node)}
         decorated = {each: n for n in nodes for each in getattr(n, "decorator_list", ())}
         for call in (node for node in nodes if isinstance(node, ast.Call)):
             self._read_call(module, call, decorated.get(call), [*_above(call, parents)])
-        if "DispatcherMiddleware" in module.text:  # of werkzeug: a prefix → what is served there
-            for prefixes in (node for node in nodes if isinstance(node, ast.Dict)):
-                for key, value in zip(prefixes.keys, prefixes.values, strict=True):
-                    prefix = _text(key)
-                    if prefix and not prefix.startswith("/"):
-                        continue  # another dictionary
-                    for child in self.sources.references(module, _without_wsgi_app(value)):
-                        self.within[child] = module.name, prefix
+        if "DispatcherMiddleware" in module.text:
+            for node in nodes:
+                if isinstance(node, ast.Dict):
+                    self._read_dispatcher(module, node)
+
+    def _read_dispatcher(self, module: Module, prefixes: ast.Dict) -> None:
+        """Of werkzeug: a prefix → what is served there."""
+        for key, value in zip(prefixes.keys, prefixes.values, strict=True):
+            prefix = _text(key)
+            if not prefix or prefix.startswith("/"):  # not another dictionary
+                for child in self.sources.references(module, _without_wsgi_app(value)):
+                    self.within[child] = module.name, prefix
 
     def _read_call(
         self, module: Module, call: ast.Call, decorated: ast.AST | None, above: list[ast.AST]
@@ -716,7 +742,8 @@ class _Health:
             self._include(module, call, owner, above)
         is_nested = not _LISTS.isdisjoint(map(_called, above))
         is_route = name in _DECORATORS if decorated else name in _ROUTES and not is_nested
-        is_sure = not (_may_not_run(above) or _needs_parameters(decorated))
+        asks_more = self._asks_more(module, decorated) or self._asks_more(module, call)
+        is_sure = not (_may_not_run(above) or asks_more)
         path = _text(call.args[0]) if call.args and is_route and is_sure else None
         if route := _HEALTH.fullmatch((path or "").replace("/?$", "/$")):
             self.routes.append((route[2], f"/{route[1]}", owner))
@@ -736,7 +763,10 @@ class _Health:
         prefixes = [_prefix(each) for each in (*calls[::-1], call) if _called(each) in _INCLUDING]
         prefix = "/".join(text.strip("/^") for text in prefixes if text)
         by_language = any(_called(each) == "i18n_patterns" for each in calls)
-        is_known = not (None in prefixes or by_language or _may_not_run(above))
+        if _called(call) == "mount" and prefix:
+            self.mounted.add((owner, f"/{prefix}/"))
+        is_unsure = by_language or _may_not_run(above) or self._asks_more(module, call)
+        is_known = not (None in prefixes or is_unsure)
         for child in (*self.sources.references(module, call), *strings):
             if is_known:
                 self.within[child] = owner, prefix
@@ -745,9 +775,39 @@ class _Health:
             if _called(call) == "register_blueprint" and _prefix(call):
                 self.routers[child] = ""  # its own is replaced
 
+    def _asks_more(self, module: Module, node: ast.AST | None) -> bool:
+        """Whether a call or a view asks for more than a path: for a host, or for a parameter."""
+        match node:
+            case ast.Call(keywords=keywords):
+                given = {each.arg: each.value for each in keywords}
+                listed = given.get("dependencies", ast.List(elts=[]))
+                is_listed = isinstance(listed, ast.List | ast.Tuple | ast.Dict)  # that of Litestar
+                return "subdomain" in given or not is_listed or self._depends(module, listed)
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                return _needs_parameters(node) or self._depends(module, node.args)
+        return False
+
+    def _depends(self, module: Module, node: ast.AST) -> bool:
+        """Whether a function of the project that FastAPI is to call for it needs a parameter."""
+        waiting, read = [(module, node)], set[ast.AST]()
+        while waiting:
+            where, named_in = waiting.pop()
+            calls = (c for c in ast.walk(named_in) if _called(c) in {"Depends", "Security"})
+            for target in (t for call in calls for t in getattr(call, "args", ())[:1]):
+                its_module, function = self.sources.definition(where.dotted(target))
+                if isinstance(function, _FUNCTION) and function not in read:
+                    if _needs_parameters(function):
+                        return True
+                    read.add(function)
+                    waiting.append((its_module, function.args))
+        return False
+
     def served(self, path: str, owner: str) -> tuple[str | None, str]:
         """The whole path, where it is known and served, and what serves it in the end."""
         for _ in (*self.within, *self.module_of):
+            makers = self.makers.get(owner, set())
+            if owner not in self.within and not makers.isdisjoint(self.within):
+                owner = next(iter(makers)) if len(makers) == 1 else ""
             if owner not in self.within and owner not in self.owners:
                 owner = self.module_of.get(owner, owner)
             above, prefix = self.within.get(owner, ("", None))
@@ -780,7 +840,9 @@ def _may_not_run(above: list[ast.AST]) -> bool:
 
 # A parameter that a framework fills without a word of the request, and one of FastAPI's that asks
 # for a part of the request.
-_GIVEN = re.compile(r"\b(?:BackgroundTasks|Depends|(?:Http)?Request|Response|State|\w+Dep)\b")
+_GIVEN = re.compile(
+    r"\b(?:BackgroundTasks|Depends|(?:Http)?Request|Response|Security|State|\w+Dep)\b"
+)
 _ASKING = re.compile(r"(?:Body|Cookie|File|Form|Header|Query)\((?:\.\.\.|\w+=(?!.*default)|\))")
 
 
@@ -803,6 +865,8 @@ def _needs_parameters(function: ast.AST | None) -> bool:
 
 def _prefix(call: ast.Call) -> str | None:
     """What a call puts before the paths of what it includes; None where that is computed."""
+    if _called(call) in {"Host", "host"}:
+        return None
     values = [k.value for k in call.keywords if k.arg in {"path", "prefix", "url_prefix"}]
     if not values and _called(call) in {"Mount", "add_router", "mount", "path", "re_path", "url"}:
         values = call.args[:1]
