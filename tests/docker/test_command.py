@@ -116,6 +116,21 @@ def test_a_start_that_must_fail_is_a_warning(
     assert uvflow("docker", "--check", cwd=root).code == 1
 
 
+@pytest.mark.parametrize(("before", "is_told"), [("", True), ("exec ", False)])
+def test_a_script_that_is_between_the_signals_and_its_server_is_told(
+    tree: Tree, uvflow: Command, before: str, *, is_told: bool
+) -> None:
+    table = manifest(rest='[tool.uvflow.docker]\ncommand = ["./start.sh"]\n')
+    script = f"#!/bin/sh\nset -e\n{before}uvicorn --host=:: main:app\n"
+    files = {"pyproject.toml": table, "main.py": "app = FastAPI()\n", "start.sh": script}
+    root = tree({**PROJECT, **SERVER_LOCKED, **files})
+    root.joinpath("start.sh").chmod(0o755)
+    said = uvflow("docker", cwd=root)
+    assert said.code == 0
+    told = "the shell before uvicorn does not forward signals"
+    assert (told in said.err) == is_told
+
+
 def test_a_start_that_works_is_no_warning(tree: Tree, uvflow: Command) -> None:
     table = manifest(rest='[tool.uvflow.docker]\napp = "main:app"\n')
     files = {"pyproject.toml": table, "main.py": "app = FastAPI()\n", **SERVER_LOCKED}

@@ -93,9 +93,9 @@ def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
 
 
 def check_start(project: Project, path: Path, text: str) -> tuple[Finding, ...]:
-    """The server of a generated Dockerfile, and errors of its start: a user may have named it."""
+    """What serves in a generated Dockerfile, and errors of its start: a user may have named it."""
     linted = Dockerfile(text, lint_context(project))
-    servers = {"development-server", "listens-locally"}
+    servers = {"development-server", "listens-locally", "shell-form"}
     found = _findings(linted, rules_start.CHECKS, project, path)
     return tuple(f for f in found if f.severity is Severity.ERROR or f.code in servers)
 

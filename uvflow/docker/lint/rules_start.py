@@ -185,7 +185,8 @@ def _signals(linted: Dockerfile) -> Violations:
     is_forwarded = any(command.program in forwards for command in linted.started)
     for command in linted.started[-1:]:
         if "SHLVL" in command.environ and not is_forwarded:
-            yield "shell-form", command.step, "its shell does not forward signals"
+            message = f"the shell before {command.program} does not forward signals"
+            yield "shell-form", command.step, message
 
 
 CHECKS = (_nothing, _arguments, _missing, _path, _uv_run, _servers, _ports, _health_path, _signals)
