@@ -431,6 +431,36 @@ def test_django_with_whitenoise_collects_its_static_files(tree: Tree) -> None:
     assert static.directory == "static"
 
 
+SERVED = 'command = ["env", "DJANGO_SETTINGS_MODULE=site.served", "gunicorn", "site.wsgi"]\n'
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"Procfile": "web: DJANGO_SETTINGS_MODULE=site.served gunicorn site.wsgi\n"},
+        {"Procfile": "web: gunicorn -e DJANGO_SETTINGS_MODULE=site.served site.wsgi\n"},
+        {"pyproject.toml": manifest(rest=f"[tool.uvflow.docker]\n{SERVED}")},
+    ],
+)
+def test_static_files_are_collected_with_the_settings_that_the_command_names(
+    tree: Tree, files: dict[str, str]
+) -> None:
+    needs = ["django", "gunicorn", "whitenoise"]
+    root = tree(
+        {
+            "pyproject.toml": manifest(),
+            "uv.lock": locked(local("shop", needs=needs), *map(package, needs)),
+            "manage.py": 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site.settings")\n',
+            "site/served.py": 'INSTALLED_APPS = ["django.contrib.staticfiles"]\n'
+            'STATIC_ROOT = "static"\n',
+            **files,
+        }
+    )
+    static = facts(root).static
+    assert static is not None
+    assert static.environment == (("DJANGO_SETTINGS_MODULE", "site.served"),)
+
+
 def test_an_edit_that_is_no_fact_changes_nothing(tree: Tree) -> None:
     before = render_dockerfile(facts(tree(service())))
     after = facts(tree({"main.py": MAIN["main.py"] + "\nx = 1\n", "other.py": "y = 2\n"}))

@@ -53,6 +53,17 @@ def test_apps_are_added_up_for_the_static_files(tree: Tree) -> None:
     assert django(root).static(()) == Static(directory="static", environment=())
 
 
+def test_apps_that_one_file_of_settings_adds_to_another_are_added_up(tree: Tree) -> None:
+    root = tree(
+        {
+            "manage.py": MANAGE.format("production"),
+            "production.py": 'from base import *\nINSTALLED_APPS = [*INSTALLED_APPS, "shop"]\n',
+            "base.py": STATIC.format('"static"'),
+        }
+    )
+    assert django(root).static(()) == Static(directory="static", environment=())
+
+
 def test_settings_that_the_line_of_a_start_names_are_served(tree: Tree) -> None:
     root = tree({"manage.py": MANAGE.format("dev"), "prod.py": STATIC.format('"s"')})
     found = Django(Sources(root), in_line="prod")

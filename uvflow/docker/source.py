@@ -918,7 +918,11 @@ class Django:
         return [module for module in named if "application" in module.text]
 
     def value(self, name: str) -> ast.expr | None:
-        """What the settings assign to `name`, themselves or through a `from … import *`."""
+        """What the settings assign to `name`, the first that they do."""
+        return next(self._values(name), None)
+
+    def _values(self, name: str) -> Iterator[ast.expr]:
+        """What they assign to `name`, themselves or through a `from … import *`."""
         waiting, read = [self.settings_module or ""], set[str]()
         while waiting:
             module = self.sources.by_name.get(waiting.pop())
@@ -926,10 +930,9 @@ class Django:
                 read.add(module.name)
                 for key, value in (pair for s in module.statements for pair in _assigned(s)):
                     if key == name:
-                        return value
+                        yield value
                 stars = [dotted for dotted in module.imports if dotted.endswith(".*")]
                 waiting += [dotted.removesuffix(".*") for dotted in stars[::-1]]
-        return None
 
     def text(self, name: str) -> str | None:
         """The same where it is a string."""
@@ -941,7 +944,7 @@ class Django:
         Settings may refuse to load without a secret key: it gets a placeholder, for this step.
         """
         directory = _directory(self.value("STATIC_ROOT"))
-        apps = self._texts(self.value("INSTALLED_APPS"))
+        apps = self._strings("INSTALLED_APPS")
         if directory is None or "django.contrib.staticfiles" not in apps:
             return None
         texts = filter(_ENVIRONMENT_VARIABLE.fullmatch, _strings_in(self.value("SECRET_KEY")))
@@ -956,11 +959,16 @@ class Django:
             environment=tuple(sorted({**variables, **dict(environment)}.items())),
         )
 
-    def _texts(self, value: ast.expr | None, depth: int = 3) -> list[str]:
-        """The strings in a value, and in those that it is made of by their names."""
-        names = [node.id for node in ast.walk(value) if isinstance(node, ast.Name)] if value else []
-        inner = (self._texts(self.value(name), depth - 1) for name in names if depth)
-        return [*_strings_in(value), *(text for texts in inner for text in texts)]
+    def _strings(self, name: str) -> set[str]:
+        """The strings in what is assigned to `name`, and to the names that this is made of."""
+        waiting, read, strings = [name], set[str](), set[str]()
+        while waiting:
+            if (each := waiting.pop()) not in read:
+                read.add(each)
+                nodes = [node for value in self._values(each) for node in ast.walk(value)]
+                waiting += [node.id for node in nodes if isinstance(node, ast.Name)]
+                strings |= {text for text in map(_text, nodes) if text is not None}
+        return strings
 
     def allowed_host(self) -> str | None:
         """A name that ALLOWED_HOSTS has; empty where 127.0.0.1 will do, None where computed."""

@@ -207,7 +207,8 @@ class Search:
         if "Bottle" in self.classes:
             self.classes["default_app"] = "wsgi"
         self.web = Applications(self.sources, self.classes)
-        named = re.search(rf"\b{SETTINGS_MODULE}=[\"']?([\w.]+)", self.entries.get("web", ""))
+        line = " ".join(self.settings.command or ()) or self.entries.get("web", "")
+        named = re.search(rf"\b{SETTINGS_MODULE}=[\"']?([\w.]+)", line)
         in_image = dict(self.settings.environment).get(SETTINGS_MODULE)
         self.django = Django(self.sources, in_image, in_line=named[1] if named else None)
         files = {name: text for name in _COMPOSE if (text := self._file(name))}
