@@ -76,7 +76,7 @@ def test_a_compose_file_of_another_name_is_not_shadowed(tree: Tree, name: str) -
 
 
 SERVER_LOCKED = {"uv.lock": locked(local("shop", needs=["uvicorn"]), package("uvicorn"))}
-NOT_THERE = "name a file or a module that the image has"
+NOT_THERE = "name what the image has, or put it there"
 
 
 @pytest.mark.parametrize(

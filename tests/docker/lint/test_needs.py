@@ -315,3 +315,29 @@ def test_an_entry_script_in_the_dockerfile_itself() -> None:
     script = "COPY --chmod=755 <<EOF /entry\n#!/bin/sh\nexec flask run\nEOF"
     said = started(f'{script}\nENTRYPOINT ["/entry"]')
     assert "flask is not in uv.lock" in said
+
+
+LAMBDA = """\
+FROM public.ecr.aws/lambda/python:3.13
+COPY pyproject.toml uv.lock ./
+RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-dev --compile-bytecode
+COPY main.py ${LAMBDA_TASK_ROOT}
+CMD ["main.handle"]
+"""
+
+
+def test_a_function_for_lambda() -> None:
+    context = replace(CONTEXT, text=reading({"main.py": "def handle(event, context): ..."}))
+    environment = "the Python of Lambda does not look into /var/task/.venv"
+    assert messages(LAMBDA, context) == [environment]
+    target = LAMBDA.replace("sync --locked", "pip install --target . -r requirements.txt")
+    assert messages(target, context) == []
+    assert messages(target.replace("main.h", "main.H"), context) == ["main has no Handle"]
+    copied = LAMBDA.replace(
+        "COPY main", "COPY --from=build /app/.venv/lib/python3.13 ./\nCOPY main"
+    )
+    build = "FROM python:3.13-slim-trixie AS build\nWORKDIR /app\n"
+    sync = LAMBDA.splitlines(keepends=True)[2]
+    assert messages(build + sync + copied.replace(sync, ""), context) == []
+    started = LAMBDA + 'ENTRYPOINT [".venv/bin/python", "-m", "awslambdaric"]\n'
+    assert messages(started, context) == []

@@ -63,6 +63,12 @@ def test_an_install_by_the_tool_of_before() -> None:
     assert changed(SYNC, install, context) == []  # its own lockfile
 
 
+def test_a_target_of_an_install_is_no_project() -> None:
+    install = "pip install --no-cache-dir -r requirements.txt"
+    for option in ("-t .", "--target=."):
+        assert changed(SYNC, f"{install} {option}") == []
+
+
 def test_the_project_alone_is_installed_beside_what_is_locked() -> None:
     for first in (SYNC, "pip install --no-cache-dir -r requirements.txt"):
         assert changed(SYNC, f"{first} && uv pip install --no-deps .") == []

@@ -60,7 +60,7 @@ _RULES = {
     "source-with-environment": (Severity.WARNING, "copy the environment, then the source"),
     "start-not-executable": (Severity.ERROR, "COPY --chmod=755, or git update-index --chmod=+x"),
     "start-not-on-path": (Severity.ERROR, "put that directory first in ENV PATH"),
-    "start-not-there": (Severity.ERROR, "name a file or a module that the image has"),
+    "start-not-there": (Severity.ERROR, "name what the image has, or put it there"),
     "starts-nothing": (Severity.ERROR, 'CMD ["gunicorn", "--bind=0.0.0.0:8000", "app:app"]'),
     "starts-through-uv": (Severity.ERROR, "the program itself, with its bin directory in PATH"),
     "sync-frozen": (Severity.WARNING, "--locked, at least in the last sync"),

@@ -73,6 +73,11 @@ class StepState:
         return posixpath.normpath(posixpath.join(self.workdir, expanded(text, self.environ)))
 
 
+# AWS Lambda's image: CMD names a function, for which its own Python looks in the WORKDIR.
+_LAMBDA_IMAGE = re.compile(r"\blambda/python\b")
+_LAMBDA = StepState(environ={"LAMBDA_TASK_ROOT": "/var/task"}, workdir="/var/task")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parsed:
     """One instruction: its keyword in capitals, its first line, from 1, and the state before it.
@@ -320,7 +325,7 @@ class Dockerfile:
         image, name = _FROM.findall(begin.text)[0]
         image, steps = expanded(image, self.defaults), list[Parsed]()
         below = self.stage(image)
-        end = below.end if below else StepState()
+        end = below.end if below else _LAMBDA if _LAMBDA_IMAGE.search(image) else StepState()
         for step in rest:
             steps.append(replace(step, state=end))
             end = self._after(steps[-1])
@@ -427,6 +432,11 @@ class Dockerfile:
         syncs = [c for c in commands if c.starts("uv", "sync") or c.run_syncs]
         is_left_out = packages == (".",) and syncs and all(sync.has(*NO_PROJECT) for sync in syncs)
         return is_by_pip or bool(packages and not is_left_out)
+
+    @property
+    def is_lambda(self) -> bool:
+        """Whether the runtime of AWS Lambda starts the function that CMD names."""
+        return _LAMBDA_IMAGE.search(self.base) is not None and not self.last("ENTRYPOINT")
 
     @property
     def has_project(self) -> bool:

@@ -140,6 +140,9 @@ def loaded_modules(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[
         )
         if re.fullmatch(r"[\w.]+", module) and not is_one:
             yield module, attribute or None
+    if linted.is_lambda and re.fullmatch(r"\w[\w./]*\.\w+", words[0]):
+        module, _, attribute = words[0].rpartition(".")
+        yield module.replace("/", "."), attribute
     if shell.is_python(words) and words[1:2] == ("-m",) and command.program not in SERVERS:
         yield command.program, None
     for before, word in itertools.pairwise(words if command.program in SERVERS else ()):

@@ -90,7 +90,8 @@ def _lockfile(linted: Dockerfile) -> Violations:
     for command in linted.building:
         match = _INSTALLS.match(command.text)
         is_alone = listed and command not in listed and command.has("--no-deps")
-        is_of_project = any(map(_PROJECT.fullmatch, command.words))
+        named = [w for w in command.words if w != command.option("-t", "--target")]
+        is_of_project = any(map(_PROJECT.fullmatch, named))
         is_of_other = is_only and command.program in _LOCKFILES
         if match and (is_of_project or is_of_other) and not is_alone:
             yield "lockfile-passed-over", command.step, f"`{match[0]}` passes over uv.lock"

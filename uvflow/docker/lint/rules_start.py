@@ -80,6 +80,16 @@ def _missing(linted: Dockerfile) -> Violations:
             yield "application-not-served", command.step, message
 
 
+def _lambda(linted: Dockerfile) -> Violations:
+    """Its Python looks into no environment, unless something else decides."""
+    texts = "\n".join(step.text for step in linted.image)
+    is_other = re.search(r"PYTHONPATH|UV_PROJECT_ENVIRONMENT|\b(?:cp|ln|mv|pip)\b", texts)
+    syncs = [sync for sync in linted.syncs if sync.step in linted.image]
+    for sync in syncs[-1:] if linted.is_lambda and not is_other else ():
+        message = f"the Python of Lambda does not look into {sync.environment}"
+        yield "start-not-there", linted.last("CMD") or linted.final, message
+
+
 def _path(linted: Dockerfile) -> Violations:
     """By ENV PATH, unless something else decides; what a RUN activates does not last."""
     by_start = any(re.search(r"activate|PATH=", command.text) for command in linted.started)
@@ -189,7 +199,18 @@ def _signals(linted: Dockerfile) -> Violations:
             yield "shell-form", command.step, message
 
 
-CHECKS = (_nothing, _arguments, _missing, _path, _uv_run, _servers, _ports, _health_path, _signals)
+CHECKS = (
+    _nothing,
+    _arguments,
+    _missing,
+    _lambda,
+    _path,
+    _uv_run,
+    _servers,
+    _ports,
+    _health_path,
+    _signals,
+)
 
 
 def _runs(command: ShellCommand) -> bool:
