@@ -18,6 +18,7 @@ from wheels import add_wheel
 from uvflow.environment import integrity
 from uvflow.environment.installed import Environment
 from uvflow.environment.ownership import sort_unowned
+from uvflow.state import journal
 from uvflow.state.store import State
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the scripted uv is a shell script")
@@ -305,6 +306,24 @@ def test_killing_uvflow_takes_uv_with_it(shop: Path) -> None:
         process.kill()
     time.sleep(0.2)
     assert not is_running(int((shop / "pid").read_text()))
+
+
+@pytest.mark.parametrize("is_begun", [True, False], ids=["begun", "whole"])
+def test_an_empty_file_that_a_killed_uv_had_not_renamed_is_a_leftover(
+    shop: Path, uvflow: Command, *, is_begun: bool
+) -> None:
+    """uv makes the `.lock` of an environment under such a name first."""
+    environment = shop / ".venv"
+    if is_begun:
+        environment.mkdir()
+        (environment / "CACHEDIR.TAG").touch()
+    else:
+        uvflow("sync", cwd=shop)
+    journal.mark_running(State.of(shop), "dev", environment)
+    (environment / ".tmpQ2epSp").touch()
+    done = uvflow("sync", cwd=shop)
+    assert (done.code, (environment / ".tmpQ2epSp").exists()) == (0, False), done.err
+    assert uvflow("status", cwd=shop).code == 0
 
 
 @pytest.mark.parametrize("command", ["sync", "verify"])

@@ -43,7 +43,7 @@ def test_nothing_is_lost_with_what_a_build_has_left(
     [
         *((["new/.venv/pyvenv.cfg"], True), (["new/.venv/bin/python3"], True)),
         *((["new/.venv/notes"], False), (["new/.venv/pyvenv.cfg", "new/notes"], False)),
-        (["new/.venv/lib/app.py"], False),
+        *((["new/.venv/lib/app.py"], False), (["new/.venv/.tmpQ2epSp"], True)),
     ],
 )
 def test_an_environment_with_nothing_in_it_is_being_made(

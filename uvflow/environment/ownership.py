@@ -25,6 +25,7 @@ from uvflow.environment.installed import (
     Environment,
     directory_entries,
     is_whole_python,
+    read_quickly,
 )
 from uvflow.environment.integrity import is_written_by_installer, owned_files, read_metadata
 from uvflow.environment.records import rows
@@ -270,7 +271,8 @@ def foreign_entries(environment: Environment) -> list[str]:
     tops = {environment.relative(path).partition("/")[0] for path in owned_files(environment)}
     usual = _TOP_FILES | _TOP_DIRECTORIES | BY_DESIGN | {_CACHE} | tops
     names = {entry.name for entry in directory_entries(environment.path)}
-    return sorted(name for name in names - usual if not name.startswith(_UNFINISHED))
+    foreign = (name for name in names - usual if not name.startswith(_UNFINISHED))
+    return sorted(name for name in foreign if not _is_empty_temporary(environment.path / name))
 
 
 def users_files(environment: Environment, below: Path | None = None) -> Iterator[str]:
@@ -284,7 +286,8 @@ def users_files(environment: Environment, below: Path | None = None) -> Iterator
 def _is_usual(path: str, parts: tuple[str, ...]) -> bool:
     match parts:
         case (name,):
-            return name in _TOP_FILES or name == "lib64" or name.startswith(_UNFINISHED)
+            is_known = name in _TOP_FILES or name == "lib64" or name.startswith(_UNFINISHED)
+            return is_known or _is_empty_temporary(Path(path))
         case ("bin" | "Scripts", name):
             return bool(re.fullmatch(_SCRIPTS, name)) or is_written_by_installer(path)
         case ("lib" | "lib64", _, "site-packages", top, *inner):
@@ -292,6 +295,12 @@ def _is_usual(path: str, parts: tuple[str, ...]) -> bool:
         case ("Lib", "site-packages", top, *inner):  # of Windows
             return _is_usual_package(top, *inner)
     return parts[0] == FETCHED
+
+
+def _is_empty_temporary(path: Path) -> bool:
+    """Whether nothing is lost with it: a uv that was killed had not yet renamed it to `.lock`."""
+    is_named = bool(re.fullmatch(rf"\{_TEMPORARY}[A-Za-z0-9]{{6}}", path.name))
+    return is_named and not path.is_symlink() and read_quickly(str(path), 1) == b""
 
 
 def _is_usual_package(top: str, *inner: str) -> bool:
@@ -411,7 +420,7 @@ class _Search:
         except OSError:
             return False
         if not top:
-            return self.is_launcher(path)
+            return self.is_launcher(path) or _is_empty_temporary(Path(path))
         relative = path.removeprefix(top).rstrip(os.sep)
         name = relative.partition(os.sep)[0]
         if is_directory and f"{top}{name}" in self.owned_directories:

@@ -23,7 +23,7 @@ _LEFTOVERS = {
 # What uv makes at the top of an environment, and every file in one with nothing installed.
 _OF_AN_ENVIRONMENT = r"bin|[Ll]ib|lib64|[Ii]nclude|Scripts|share|etc|man|\.uvflow-.*"
 _OF_AN_EMPTY_ONE = (
-    r"pyvenv\.cfg|\.gitignore|\.lock|CACHEDIR\.TAG|\.uvflow-.*"
+    r"pyvenv\.cfg|\.gitignore|\.lock|\.tmp[A-Za-z0-9]{6}|CACHEDIR\.TAG|\.uvflow-.*"
     r"|(de)?activate.*|pydoc\.bat|python.*|_virtualenv\..*"
 )
 
