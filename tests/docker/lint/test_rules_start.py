@@ -33,6 +33,12 @@ def test_what_is_started_is_there(words: str) -> None:
     assert changed(CMD, f"CMD [{words}]") == []
 
 
+def test_what_an_entry_script_lacks_is_said_on_its_line() -> None:
+    context = replace(CONTEXT, files=CONTEXT.files | {"entry"}, is_executable=lambda _: False)
+    found = changed(CMD, f'ENTRYPOINT ["./entry"]\n{CMD}', context)
+    assert found == [("start-not-executable", 13)]
+
+
 def test_a_server_that_is_not_installed() -> None:
     assert changed(CMD, 'CMD ["gunicorn", "-b", ":80", "main:app"]') == [("server-not-locked", 13)]
     context = replace(CONTEXT, locked=None)

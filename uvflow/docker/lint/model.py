@@ -387,8 +387,9 @@ class Dockerfile:
         words = [expanded(word, self.end.environ) if " " in word else word for word in words]
         every = shell.started(tuple(words), self._script, self.end.environ)
         return tuple(
-            ShellCommand(step=forms[-1], state=self.end, environ=environ, words=words)
-            for environ, words in itertools.islice(every, _MOST_COMMANDS)
+            # A script of ENTRYPOINT comes first, and what it is given is in CMD.
+            ShellCommand(step=forms[-1 if n else 0], state=self.end, environ=environ, words=words)
+            for n, (environ, words) in enumerate(itertools.islice(every, _MOST_COMMANDS))
         )
 
     def last(self, keyword: str) -> Parsed | None:
