@@ -48,6 +48,15 @@ def test_a_probe_without_a_path_and_a_server_that_nobody_reaches_are_told(
     assert ": this starts a development server: gunicorn " in uvflow("docker", cwd=root).err
 
 
+def test_what_is_built_with_a_compiler_alone_is_told(tree: Tree, uvflow: Command) -> None:
+    shop = local("shop", needs=["odd", "psycopg2"])
+    lock = locked(shop, package("odd", wheels=()), package("psycopg2", wheels=()))
+    said = uvflow("docker", "--dry-run", cwd=tree({**PROJECT, "uv.lock": lock}))
+    assert "\nTwo stages: without a wheel: odd, psycopg2\n" in said.err
+    advice = "where that is not all it needs, `build-packages` in [tool.uvflow.docker] is"
+    assert f"\nBuilds odd with g++ and libpq-dev and make: {advice}\n" in said.err
+
+
 def test_each_command_is_one_line_of_every_file(tree: Tree) -> None:
     lines = "web: serve\nlog: python w.py | tee log\nseed: a && X=1 b\nloop: while a; do b; done\n"
     root = tree({**PROJECT, "Procfile": lines + "note: a | b # c\n"})

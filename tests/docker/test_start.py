@@ -1093,6 +1093,20 @@ def test_what_python_runs_does_not_end_at_sigterm_by_itself(
     assert start(root).ends_at_sigterm is ends
 
 
+@pytest.mark.parametrize("line", ["bin/start --x", "sh bin/start --x"])
+def test_a_script_that_keeps_signals_to_itself_is_run_by_a_shell_that_does_not(
+    tree: Tree, line: str
+) -> None:
+    text = "#!/bin/sh\nmigrate\n{}gunicorn a:b\n"
+    root = tree({"Procfile": f"web: {line}\n", "bin/start": text.format("")})
+    trap = "trap 'trap : TERM; kill 0; wait' TERM;"
+    found = start(root)
+    assert found.command == ("sh", "-c", f"{trap} {{ {line}; }} & wait $!")
+    assert found.ends_at_sigterm
+    root = tree({"bin/start": text.format("exec ")})
+    assert start(root).command == tuple(line.split())
+
+
 def test_a_service_that_knows_sigterm_gets_it(tree: Tree) -> None:
     code = "import signal\nsignal.signal(signal.SIGTERM, stop)\n"
     root = tree({"Procfile": "web: python serve.py\n", "serve.py": code})

@@ -98,6 +98,10 @@ def _evidence(plan: "ImagePlan") -> Iterator[str]:
         advice = "`health` in [tool.uvflow.docker] is one"
         yield f"Probes port {start.port}: no path of a health check is known, {advice}"
     yield f"{'Two stages' if facts.has_builder else 'One stage'}: {facts.stages_evidence}"
+    if facts.built_blindly:
+        advice = "where that is not all it needs, `build-packages` in [tool.uvflow.docker] is"
+        tools = " and ".join(facts.system.build)
+        yield f"Builds {', '.join(facts.built_blindly)} with {tools}: {advice}"
 
 
 class FileState(Enum):

@@ -101,6 +101,11 @@ _BACKENDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+def is_known(name: str) -> bool:
+    """Whether it is known what a distribution needs to be built."""
+    return name in _BUILT or name in _PURE
+
+
 def debian_packages(
     *,
     built: Iterable[str],

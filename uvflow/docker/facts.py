@@ -188,6 +188,12 @@ class Facts:
             f"needed to build: {', '.join(tools)}" if tools else "every locked package has a wheel"
         )
 
+    @property
+    def built_blindly(self) -> tuple[str, ...]:
+        """Those that are built with a compiler alone, since nothing tells what they need."""
+        is_said = self.settings.build_packages is not None
+        return () if is_said else tuple(n for n in self.built if not debian.is_known(n))
+
     def _search(self) -> Search:
         directories = {str(p.directory): p.name for p in self.lock.local_packages}
         packages = dict[Path, dict[str, str]]()

@@ -576,7 +576,7 @@ class Search:
             )
         options = " ".join(match["options"] or "" for match in _RUNNER.finditer(line))
         left_out = " and ".join(match[0] for match in _LEFT_OUT.finditer(options))
-        start = self._of_words(words, evidence, given)
+        start = self._of_words(self._forwarding(words), evidence, given)
         more = (f"{left_out} of {evidence} is left out",) if left_out else ()
         return replace(start, remarks=(*start.remarks, *more))
 
@@ -600,6 +600,14 @@ class Search:
             environment=(("PORT", str(port or self.given)),) if port or found else (),
             remarks=() if port or named is None else (f"{why}: where it has one, {_SET_PORT}",),
         )
+
+    def _forwarding(self, words: Words) -> Words:
+        """The same, by a shell that hands signals on if the script that they start does not."""
+        script = words[1:2] if shell.program(words) in {"bash", "sh"} else words[:1]
+        text = self._configuration(script[0]) if script else ""
+        if not re.match(r"#!.*sh\b", text) or re.search(r"\b(?:exec|trap)\b", text):
+            return words
+        return ("sh", "-c", f"{_TRAP} {{ {shlex.join(words)}; }} & wait $!")
 
     def _health(self, others: Collection[str]) -> str | None:
         """Of the URLs of Django, or of an application that is none of `others`."""
