@@ -37,6 +37,8 @@ def test_what_an_entry_script_lacks_is_said_on_its_line() -> None:
     context = replace(CONTEXT, files=CONTEXT.files | {"entry"}, is_executable=lambda _: False)
     found = changed(CMD, f'ENTRYPOINT ["./entry"]\n{CMD}', context)
     assert found == [("start-not-executable", 13)]
+    none = 'ENTRYPOINT []\nCMD ["flask", "run", "--host=::"]'
+    assert changed(CMD, none) == [("server-not-locked", 14), ("development-server", 14)]
 
 
 def test_a_server_that_is_not_installed() -> None:

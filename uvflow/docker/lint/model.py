@@ -378,7 +378,8 @@ class Dockerfile:
         return tuple(each for each in self.stages if each.line in found)
 
     def _started(self, *steps: Parsed | None) -> tuple[ShellCommand, ...]:
-        forms, words = [step for step in steps if step and step.text], list[str]()
+        forms = [step for step in steps if step and step.text and step.exec_form != ()]
+        words = list[str]()
         shell_form = self.last("SHELL")
         before = (shell_form.exec_form if shell_form else None) or ("/bin/sh", "-c")
         for form in forms:
