@@ -10,6 +10,7 @@ import pytest
 from images import facts
 from locks import local, locked, manifest, package
 from rig import Command, Tree
+from wheels import add_wheel
 
 from uvflow.docker.build import try_image
 
@@ -60,6 +61,51 @@ def test_docker_is_asked_and_its_exit_code_is_ours(
     ]
     uvflow("docker", "build", cwd=root)
     assert {"--target=prod", "--tag=shop"} <= {*(on_path / "said").read_text().splitlines()}
+
+
+# A backend that takes the version from a file, in place of git's tags.
+_BACKEND = """\
+import pathlib, tarfile
+
+def build_sdist(directory, settings=None):
+    name = f"shop-{pathlib.Path('tag').read_text()}"
+    with tarfile.open(pathlib.Path(directory, f"{name}.tar.gz"), "w:gz") as archive:
+        archive.add("pyproject.toml", f"{name}/pyproject.toml")
+    return f"{name}.tar.gz"
+"""
+
+
+def test_the_version_of_the_checkout_is_given_to_the_build(
+    tree: Tree, uvflow: Command, on_path: Path, index: Path
+) -> None:
+    add_wheel(index, "hatch-vcs", "0.5.0")
+    build_system = 'requires = ["hatch-vcs"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    settings = PROJECT["pyproject.toml"].replace('version = "1.0"', 'dynamic = ["version"]')
+    root = tree(
+        {
+            "pyproject.toml": f"{settings}[build-system]\n{build_system}",
+            "uv.lock": locked(local("shop", source='editable = "."')).replace(
+                'version = "1.0"\n', ""
+            ),
+            "backend.py": _BACKEND,
+            "tag": "1.4.0",
+        }
+    )
+    assert uvflow("docker", cwd=root).code == 0
+    said, words = uvflow("docker", "build", cwd=root), on_path / "said"
+    assert "SETUPTOOLS_SCM_PRETEND_VERSION is 1.4.0, as of the checkout\n" in said.err
+    given = {
+        "--build-arg=SETUPTOOLS_SCM_PRETEND_VERSION=1.4.0",
+        "--label=org.opencontainers.image.version=1.4.0",
+    }
+    assert given <= {*words.read_text().splitlines()}
+    own = "--build-arg=SETUPTOOLS_SCM_PRETEND_VERSION=2"
+    uvflow("docker", "build", "--", own, cwd=root)
+    assert [line for line in words.read_text().splitlines() if "PRETEND" in line] == [own]
+    (root / "tag").unlink()
+    said = uvflow("docker", "build", cwd=root)
+    assert "SETUPTOOLS_SCM_PRETEND_VERSION is not given, and the version is 0.0.0\n" in said.err
+    assert "PRETEND" not in words.read_text()
 
 
 @pytest.mark.usefixtures("on_path")

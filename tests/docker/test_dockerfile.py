@@ -318,8 +318,15 @@ def test_a_program_takes_the_arguments_of_docker_run() -> None:
 
 
 def test_a_version_that_git_knows_can_be_given() -> None:
-    text = render_dockerfile(facts(version_variables=("SETUPTOOLS_SCM_PRETEND_VERSION",)))
-    assert "ARG SETUPTOOLS_SCM_PRETEND_VERSION=0.0.0" in stage(text, "uv")
+    known = facts(
+        local_packages=("shop",),
+        selections=(DEV, PROD),
+        version_variables={"SETUPTOOLS_SCM_PRETEND_VERSION": "."},
+    )
+    text = render_dockerfile(known)
+    for name, has in {"uv": 0, "dependencies": 0, "project": 1, "dev": 1}.items():
+        found = stage(text, name).count("ARG SETUPTOOLS_SCM_PRETEND_VERSION=0.0.0\n")
+        assert found == has, name
 
 
 def test_the_environment_of_the_user_is_in_the_image() -> None:

@@ -5,10 +5,12 @@ A trial has no network, no capabilities and a read-only file system, so that it 
 
 import os
 import re
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 
 from uvflow import findings, process, uv
 from uvflow.docker import command, companions
@@ -47,11 +49,15 @@ def build_image(
         raise UsageError(f"{' and '.join(missing)} must be set: an index asks for credentials")
     check_engine(os.environ)
     image = tag or companions.image_tag(plan.facts, target.name)
-    version = project.table("project").get("version")
+    names = [name for name in plan.facts.version_variables if not any(name in w for w in more)]
+    versions = {name: _version_of(plan, name) for name in names}
+    given = {name: version for name, version in versions.items() if version}
+    version = project.table("project").get("version") or next(iter(given.values()), "")
     labels = [f"--label=org.opencontainers.image.version={version}"] if version else []
     words = (
         *companions.credential_options(plan.facts),
         *(f"--target={target.name}", f"--tag={image}", f"--file={plan.dockerfile.path}"),
+        *(f"--build-arg={name}={value}" for name, value in given.items()),
         *(*labels, *more, "--", str(project.workspace)),
     )
     # Docker falls back to the classic builder where BuildKit is missing, unless this is set.
@@ -62,10 +68,24 @@ def build_image(
     found = [*try_image(image, plan.facts.start, file, environ)] if is_tried else []
     return DockerResult(
         result=tuple(command.finding_lines(found)),
+        messages=tuple(f"{name} is {value}, as of the checkout" for name, value in given.items()),
+        warnings=tuple(_UNKNOWN.format(name=name) for name in versions.keys() - given.keys()),
         data={"profile": target.name, "findings": [f.as_json() for f in found]},
         error=command.error_of(found),
         code=code,
     )
+
+
+_UNKNOWN = "uv built no sdist here: {name} is not given, and the version is 0.0.0"
+
+
+def _version_of(plan: ImagePlan, variable: str) -> str:
+    """The version that the build backend gives the checkout; empty where that makes no sdist."""
+    directory = plan.workspace / plan.facts.version_variables[variable]
+    with tempfile.TemporaryDirectory() as out:
+        uv.find().run(("build", "--sdist", "--out-dir", out), cwd=directory)
+        names = [path.name for path in Path(out).glob("*.tar.gz")]
+    return names[0].removesuffix(".tar.gz").rpartition("-")[2] if names else ""
 
 
 _HARDENED = ("--pull=never", "--network=none", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL")

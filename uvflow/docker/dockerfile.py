@@ -109,7 +109,7 @@ def _tools(facts: Facts) -> str:
         python["UV_PYTHON_PREFERENCE"] = "only-managed"
     compiling = {"UV_COMPILE_BYTECODE": "1", "PYC_INVALIDATION_MODE": "UNCHECKED_HASH"}
     settings = {"UV_PROJECT_ENVIRONMENT": "/venv", **python, "UV_LINK_MODE": "copy", **compiling}
-    packages, strip, versions = "", "", ""
+    packages, strip = "", ""
     runtime = facts.system.runtime if facts.base == "distroless" else ()
     if facts.system.build or facts.reads_certificates:
         packages = _packages((*runtime, *facts.system.build), "Needed only by a build.")
@@ -117,15 +117,10 @@ def _tools(facts: Facts) -> str:
         strip = """# Strip symbols: they name the build directory, which is another in each build.
 ARG LDFLAGS=-s
 """
-    if facts.version_variables:
-        versions = f"""\
-# The version, which comes from git's history: that is not in the build context.
-ARG {assignments(dict.fromkeys(facts.version_variables, "0.0.0"))}
-"""
     return f"""# The settings of uv for every step below; arguments are not kept in the image.
 FROM base AS {_tools_stage(facts)}
 {packages}ARG {assignments(settings)}
-{strip}{versions}"""
+{strip}"""
 
 
 def _tools_stage(facts: Facts) -> str:
@@ -192,7 +187,7 @@ def _project(facts: Facts, selection: Profile) -> str:
 # The files this adds to the environment are compiled and collected in /project,
 # without the times of the sources.
 FROM {_stage_of(selection, "dependencies")} AS {_stage_of(selection, "project")}
-RUN {_uv_mounts(facts, _SOURCES)}touch /before \
+{_versions(facts)}RUN {_uv_mounts(facts, _SOURCES)}touch /before \
  && {install} \
  && {_REMOVE_TIMES} \
  && find /venv -cnewer /before -name '*.py' -exec python -m compileall -qf --invalidation-mode \
@@ -200,6 +195,16 @@ RUN {_uv_mounts(facts, _SOURCES)}touch /before \
  && mkdir /project \
  && find /venv -cnewer /before -not -type d -exec cp --parents --preserve=mode,links \
       --target-directory=/project '{{}}' +
+"""
+
+
+def _versions(facts: Facts) -> str:
+    """After the dependencies, which another version leaves as they are."""
+    if not facts.version_variables:
+        return ""
+    return f"""\
+# The version, which comes from git's history: that is not in the build context.
+ARG {assignments(dict.fromkeys(sorted(facts.version_variables), "0.0.0"))}
 """
 
 
@@ -231,8 +236,9 @@ def _development(facts: Facts, selection: Profile) -> str:
     """The sources in place, local packages editable, and what a build needs still there."""
     switch, editable = _dev_switch(facts, selection), ""
     if facts.local_packages:
+        sync = _sync(facts, selection, "--locked", **switch)
         editable = rf"""# The project, editable, and without the times of its sources.
-RUN {_uv_mounts(facts, _TEMPORARY)}{_sync(facts, selection, "--locked", **switch)} \
+{_versions(facts)}RUN {_uv_mounts(facts, _TEMPORARY)}{sync} \
  && {_REMOVE_TIMES}
 """
     packages = _run_time_packages(facts, "distroless")

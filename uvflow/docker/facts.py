@@ -69,8 +69,9 @@ class Facts:
     dependencies, `no_install_option` skips `local_packages`, which are built and installed.
     `mounts` are the files that a check of the lockfile reads, unless `lock_check_needs_sources`.
     `names` are the distributions of production, `built` those of any profile that have no wheel,
-    `secrets` the variables of credentials, `shadowed` is the compose file that a new compose.yaml
-    would replace. Nothing of the project is imported or executed.
+    `secrets` the variables of credentials, `version_variables` those that give a version in place
+    of git, each with the directory of a package, `shadowed` is the compose file that a new
+    compose.yaml would replace. Nothing of the project is imported or executed.
     """
 
     def __init__(
@@ -238,7 +239,10 @@ class Facts:
     def _remarks(self, search: Search) -> Iterator[str]:
         """What the user should know and what none of the files can say."""
         for name in self.version_variables:
-            yield f"a build does not see git's history: give the version by `--build-arg {name}=…`"
+            yield (
+                "a build does not see git's history: `uvflow docker build` gives it the version, "
+                f"another needs `--build-arg {name}=…`"
+            )
         yield from (*self.start.remarks, *search.remarks())
         if "django" in self.names:
             yield from search.django.remarks()
