@@ -216,6 +216,37 @@ def test_what_lies_outside_of_the_context_is_refused(tree: Tree, source: str) ->
         workspace(tree({}), local("lib", source=source))
 
 
+@pytest.mark.parametrize(
+    ("settings", "more", "found"),
+    [
+        ('requires = ["setuptools>=77"]\nbuild-backend = "setuptools.build_meta"\n', {}, True),
+        ('requires = ["setuptools"]\n', {}, True),
+        ('requires = ["setuptools", "setuptools_scm>=8"]\n', {}, False),
+        ('requires = ["setuptools"]\n[tool.setuptools.package-data]\n"*" = ["*"]\n', {}, False),
+        ('requires = ["setuptools"]\n', {"MANIFEST.in": "graft src\n"}, False),
+        ('requires = ["hatchling"]\nbuild-backend = "hatchling.build"\n', {}, False),
+    ],
+)
+def test_a_template_that_setuptools_leaves_out_is_found(
+    tree: Tree, settings: str, more: dict[str, str], *, found: bool
+) -> None:
+    files = {
+        "pyproject.toml": f"[build-system]\n{settings}",
+        "src/shop/__init__.py": "",
+        "src/shop/py.typed": "",
+        "src/shop/templates/__init__.py": "",
+        "src/shop/templates/index.html": "",
+        "src/shop/tests/templates/a.html": "",
+        "templates/of_no_package.html": "",
+        "member/pyproject.toml": "",
+        "member/src/member/__init__.py": "",
+        "member/src/member/static/a.css": "",
+        **more,
+    }
+    names = ["src/shop/templates/index.html"] if found else []
+    assert list(workspace(tree(files), SHOP).left_out(["shop"])) == names
+
+
 def test_a_version_from_git_is_asked_for_in_another_way(tree: Tree) -> None:
     text = '[build-system]\nrequires = ["hatchling", "hatch-vcs>=0.4"]\n'
     found = workspace(tree({"pyproject.toml": text}), SHOP)

@@ -412,6 +412,23 @@ def test_an_index_that_uv_cannot_be_given_a_login_for_is_refused() -> None:
     assert caught.value.hint == "give it one: uv finds the login of an index by its name"
 
 
+def test_a_template_that_the_image_would_lack_is_a_remark(tree: Tree) -> None:
+    needs = ["flask", "gunicorn"]
+    lock = locked(local("shop", needs=needs, source='editable = "."'), *map(package, needs))
+    files = {
+        "pyproject.toml": manifest(rest='[build-system]\nrequires = ["setuptools"]\n'),
+        "uv.lock": lock,
+        "src/shop/__init__.py": "from flask import Flask\napp = Flask(__name__)\n",
+        "src/shop/templates/a.html": "",
+        "src/shop/templates/b.html": "",
+    }
+    [remark] = facts(tree(files)).remarks
+    assert remark == (
+        "setuptools leaves src/shop/templates/a.html out of the image: "
+        "list such files in [tool.setuptools.package-data]"
+    )
+
+
 def test_django_with_whitenoise_collects_its_static_files(tree: Tree) -> None:
     needs = ["django", "gunicorn", "whitenoise"]
     settings = (

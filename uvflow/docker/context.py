@@ -31,6 +31,9 @@ _FROM_GIT = {
 }
 
 
+_NAMING = ("MANIFEST.in", "setup.cfg", "setup.py")
+_READ_AT_RUN_TIME, _TESTS = {"static", "templates"}, {"test", "tests"}
+
 _UV_TOML = {"index": [{"name": str, "url": str}], "no-binary-package": [str]}
 
 
@@ -107,6 +110,30 @@ class BuildContext:
             for requirement in _FROM_GIT.keys() & self.build_requirements([name]):
                 found.setdefault(_FROM_GIT[requirement], str(directory))
         return found
+
+    def left_out(self, names: Iterable[str]) -> Iterator[str]:
+        """The templates and static files that setuptools leaves out of the wheels of `names`.
+
+        It takes what MANIFEST.in or `package-data` names, or a plugin that asks git (setuptools
+        docs, "Data Files Support"). A setup.py or setup.cfg may name more.
+        """
+        packages = (p for name in names for p in self.lock.by_name[name] if p.directory is not None)
+        for package in packages:
+            directory, manifest = str(package.directory), self._manifest(package)
+            build = manifest.get("build-system", {})
+            is_setuptools = build.get("build-backend", "setuptools").startswith("setuptools")
+            is_named = "package-data" in table_at(manifest, "tool", "setuptools")
+            asks_git = re.search(r"setuptools[-_.](scm|git)", str(build.get("requires")))
+            is_unknown = any((self.root / directory / name).exists() for name in _NAMING)
+            if is_setuptools and not (is_named or asks_git or is_unknown):
+                files = {*files_in(self.root / directory)}
+                for path in sorted(files):
+                    inner = path.parents[:-1]
+                    is_in_package = any(above / "__init__.py" in files for above in inner)
+                    is_in_package &= not any(above / MANIFEST in files for above in inner)
+                    is_data = _READ_AT_RUN_TIME & {*path.parts} and not _TESTS & {*path.parts}
+                    if is_in_package and is_data and path.suffix != ".py":
+                        yield posixpath.normpath(f"{directory}/{path}")
 
     def _manifest(self, package: LockedPackage) -> Table:
         return manifest_in(self.root / str(package.directory))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from uvflow.docker import base_image, debian, settings
@@ -33,6 +34,8 @@ _USER = 10001
 _NONROOT = 65532  # distroless images' own `nonroot`
 _IN_DISTROLESS = {"ca-certificates", "libgomp1", "tzdata"}  # its image `cc`
 _SSH = "openssh-client"
+
+_TO_NAME = "list such files in [tool.setuptools.package-data]"
 
 NO_DEFAULT_GROUPS = "UV_NO_DEFAULT_GROUPS"
 
@@ -130,9 +133,11 @@ class Facts:
         self.start = self._startable(search.start())
         is_collected = self.names >= {"django", "whitenoise"}
         self.static = search.django.static(settings.build_environment) if is_collected else None
-        self.remarks = tuple(self._remarks(search))
         is_needed = self.start.loads_source or not self.is_installed
         self.copies_source = is_needed if settings.source is None else settings.source
+        left_out = () if self.copies_source else workspace.left_out(self.local_packages)
+        files = (f"setuptools leaves {path} out of the image: {_TO_NAME}" for path in left_out)
+        self.remarks = (*self._remarks(search), *islice(files, 1))
 
     def _check(self) -> None:
         uv, base = self.settings.uv, self.base
