@@ -117,6 +117,24 @@ def test_a_folder_of_find_links_is_watched(
     assert f"is-directory {root / 'wheels'}" in inputs_of(root, filled)
 
 
+@pytest.mark.parametrize(
+    ("settings", "environ", "is_watched"),
+    [
+        *(
+            ('exclude-newer = "2030-01-01"', {}, True),
+            ("", {"UV_EXCLUDE_NEWER": "2030-01-01"}, True),
+        ),
+        ("", {}, False),
+    ],
+)
+def test_the_time_zone_is_watched_where_a_date_decides(
+    tree: Tree, settings: str, environ: dict[str, str], *, is_watched: bool
+) -> None:
+    root = tree({"pyproject.toml": MANIFEST, "uv.toml": settings})
+    zone = {"variable TZ", "identity /etc/localtime"}
+    assert zone.intersection(inputs_of(root, environ)) == (zone if is_watched else set())
+
+
 def test_the_variables_in_requirements_are_watched(tree: Tree) -> None:
     manifest = MANIFEST + 'dependencies = ["toy @ https://h/${A}/toy-${B}.whl"]\n'
     root = tree({"pyproject.toml": manifest, "uv.lock": "${C}@"})

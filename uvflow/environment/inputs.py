@@ -47,6 +47,10 @@ _WILDCARDS = r"[*?\[]"
 # With these uv does something at every sync: it installs again, or asks an index.
 _EVERY_TIME = ("reinstall", "refresh", "upgrade", "malware-check")
 
+# For uv a date is the end of that day here (uv docs, "exclude-newer"): another time zone, another
+# lockfile.
+_DATE, _TIME_ZONE = "exclude-newer", ("variable TZ", "identity /etc/localtime")
+
 # uv docs, "Requesting a version": what names no path and no program.
 _VERSION = r"[<>=!~\d]|any$|default$|c?python|cp|pypy|pp|graalpy|gp|pyodide"
 
@@ -179,6 +183,8 @@ def _questions(context: SyncContext) -> Iterator[str]:
     yield from (f"content {path}" for path in (*settings, *pins))
     for path in settings:
         yield from _find_links(path)
+    if _DATE in "".join(map(_text, settings)) or any("UV_EXCLUDE_NEWER" in n for n in environ):
+        yield from _TIME_ZONE
     yield from _variables(project.root, environ)
     yield from _python(project.root, (request, *pinned))
     yield from _workspaces(project, sources)
