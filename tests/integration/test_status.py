@@ -351,12 +351,13 @@ def test_variables_that_conflict_are_noted(synced: Path, uvflow: Command) -> Non
     ]
 
 
+@pytest.mark.parametrize("name", ["UV_PROJECT", "UV_WORKING_DIR", "UV_WORKING_DIRECTORY"])
 def test_a_variable_does_not_lead_to_another_project(
-    shop: Path, uvflow: Command, tmp_path: Path
+    shop: Path, uvflow: Command, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other/pyproject.toml").write_text(MANIFEST.replace("shop", "other"))
-    environ = {"UV_PROJECT": str(tmp_path / "other"), "UV_WORKING_DIR": str(tmp_path / "other")}
+    environ = {name: str(tmp_path / "other"), "UV_ONLY_INSTALL_PROJECT": "1"}
     assert uvflow("sync", cwd=shop, environ=environ).code == 0
     assert inside(shop, "six").is_dir()
     assert not (tmp_path / "other/.venv").exists()

@@ -31,8 +31,12 @@ SET_ASIDE = (
     "UV_NO_INSTALL_LOCAL",
     "UV_NO_INSTALL_PROJECT",
     "UV_NO_INSTALL_WORKSPACE",
+    "UV_ONLY_INSTALL_LOCAL",
+    "UV_ONLY_INSTALL_PROJECT",
+    "UV_ONLY_INSTALL_WORKSPACE",
     "UV_PROJECT",  # another project than the one at hand
     "UV_WORKING_DIR",
+    "UV_WORKING_DIRECTORY",  # the earlier name of that
 )
 
 
