@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from uvflow.state import journal
 from uvflow.state.leftovers import is_being_made, is_left_by_build, names_in, new_leftovers
 from uvflow.state.store import State
 
@@ -53,3 +54,19 @@ def test_an_environment_with_nothing_in_it_is_being_made(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert is_being_made(State.of(tmp_path), tmp_path / "new") == is_made
+
+
+def test_an_environment_with_a_program_of_the_users_is_not_being_made(tmp_path: Path) -> None:
+    state, environment = State.of(tmp_path), tmp_path / ".venv"
+    record = environment / "lib/python3.11/site-packages/toy-1.dist-info/RECORD"
+    files = {record: "../../../bin/toy,,\n", environment / "pyvenv.cfg": "home = /usr/bin\n"}
+    files |= {environment / "bin" / name: "" for name in ("python3", "activate", "toy")}
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="ascii")
+    journal.mark_running(state, "dev", environment)
+    (environment / journal.COPY).unlink()
+    assert journal.copy_into(state, "dev", environment)
+    assert is_being_made(state, environment)
+    (environment / "bin" / "mine").touch()
+    assert not is_being_made(state, environment)

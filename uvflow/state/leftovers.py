@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
-from uvflow.files import read_regular
+from uvflow.files import read_regular, read_text
 from uvflow.state import journal
 from uvflow.state.store import State
 
@@ -67,7 +67,8 @@ def _is_copy(file: Path, build: Path) -> bool:
 def is_being_made(state: State, directory: Path) -> bool:
     """Whether it is an environment that uv made last, or one that uv has only begun to make.
 
-    A new directory above the environment counts as well, if it has nothing else in it.
+    Not one with a program of the user's. A new directory above the environment counts as well, if
+    it has nothing else in it.
     """
     if directory.is_symlink() or not directory.is_dir():
         return False
@@ -77,6 +78,16 @@ def is_being_made(state: State, directory: Path) -> bool:
         place = entries[0]
         entries = list(place.glob("*"))
     if all(is_usual(entry.name) for entry in entries) and journal.is_made_by_uv(state, place):
-        return True
+        return not _has_own_programs(place)
     files = (name for _, _, names in os.walk(place) for name in names)
     return all(re.fullmatch(_OF_AN_EMPTY_ONE, name) for name in files)
+
+
+def _has_own_programs(environment: Path) -> bool:
+    """Whether a program in it is in no RECORD: the user's, or one that uv was just installing."""
+    places = ("lib/*/site-packages", "Lib/site-packages")  # of POSIX, and of Windows
+    found = (record for place in places for record in environment.glob(f"{place}/*/RECORD"))
+    records = "".join(map(read_text, found))
+    names = names_in(environment / "bin") | names_in(environment / "Scripts")
+    unknown = (name for name in names if not re.fullmatch(_OF_AN_EMPTY_ONE, name))
+    return any(f"/{name}," not in records for name in unknown)
