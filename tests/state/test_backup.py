@@ -379,6 +379,32 @@ def test_a_link_in_the_place_of_a_tree_is_not_followed(state: State, root: Path)
     assert content(root).items() >= BEFORE.items()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links of POSIX")
+def test_links_that_are_gone_are_made_again(state: State, root: Path) -> None:
+    (root / "there").mkdir()
+    (root / ".venv").rename(root / "there/venv")
+    (root / "edited").rename(root / "there/file")
+    links = {root / ".venv": Path("there/venv"), root / "edited": Path("there/file")}
+    for link, target in links.items():
+        link.symlink_to(target)
+    before = content(root)
+    for replacement in (None, "mine"):
+        with backed_up(state, root) as by:
+            change(root, by)
+        for link in links:
+            link.unlink()
+            if replacement:
+                link.write_text(replacement, encoding="ascii")
+        sentences: list[str] = []
+        backup.restore_last(state, progress=sentences.append)
+        if not replacement:
+            assert ({link: link.readlink() for link in links}, sentences) == (links, [])
+            assert content(root) == before
+    others = [f"{root / link} was a link to {target}" for link, target in reversed(links.items())]
+    assert sentences == [f"{other}, and stays as it is" for other in others]
+    assert content(root) == {**before, ".venv": b"mine", "edited": b"mine"}
+
+
 def test_a_tree_that_is_gone_is_put_back(state: State, root: Path) -> None:
     with backed_up(state, root) as by:
         change(root, by)

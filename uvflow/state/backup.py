@@ -39,11 +39,13 @@ from uvflow.state.store import BACKUP, Progress, State, no_progress
 class FileBackup:
     """A file before a change; `data` is None where it did not exist.
 
-    `written` are the digests of what the change writes to it, each added before it is written.
+    `written` are the digests of what the change writes to it, each added before it is written;
+    `link` is as in `_link_at`.
     """
 
     path: Path
     data: bytes | None
+    link: Sequence[Path] = ()
     mode: int = 0
     modified: int = 0  # in nanoseconds
     user: int = 0
@@ -53,13 +55,15 @@ class FileBackup:
     @classmethod
     def of(cls, path: Path) -> "FileBackup":
         """Raises DiskError if the file exists and cannot be read."""
+        link = _link_at(path)
         path = Path(os.path.realpath(path))  # a write replaces the target of a link
-        if not path.exists():
-            return cls(path=path, data=None, written=(_digest(b""),))  # `files.claim` makes it so
+        if not path.exists():  # `files.claim` makes it so
+            return cls(path=path, data=None, link=link, written=(_digest(b""),))
         status = path.stat()
         return cls(
             path=path,
             data=read_bytes(path),
+            link=link,
             mode=stat.S_IMODE(status.st_mode),
             modified=status.st_mtime_ns,
             user=status.st_uid,
@@ -86,6 +90,7 @@ class FileBackup:
     def put_back(self) -> None:
         """Raises OSError or DiskError; may be called again, also after a kill."""
         remove_unfinished(self.path.parent, self.path.name)
+        _link_again(self.link)
         if self.data is None:
             remove_file(self.path)
             return
@@ -94,6 +99,17 @@ class FileBackup:
             keep_owner(self.path, self.user, self.group)
         if self.path.stat().st_mtime_ns != self.modified:
             os.utime(self.path, ns=(self.modified, self.modified))
+
+
+def _link_at(path: Path) -> tuple[Path, ...]:
+    """A link and its target, for `_link_again`; empty where `path` is none."""
+    return (path, path.readlink()) if path.is_symlink() else ()
+
+
+def _link_again(link: Sequence[Path]) -> None:
+    """Make a link that is gone; what is in its place by now stays."""
+    if link and not os.path.lexists(link[0]):
+        link[0].symlink_to(link[1])
 
 
 _BEFORE, _AFTER, _SCRAP = "before-init", "after-init", "being-removed"
@@ -105,13 +121,15 @@ class DirectoryBackup:
 
     `path` has its links resolved. `aside` is its other name, or None if it did not exist. `scrap`
     is the name under which what the change made is removed. Both names were free when they were
-    chosen. `is_begun` is set before a directory is made that did not exist.
+    chosen. `is_begun` is set before a directory is made that did not exist; `link` is as in
+    `_link_at`.
     """
 
     path: Path
     aside: Path | None
     scrap: Path
     is_begun: bool = False
+    link: Sequence[Path] = ()
 
     @classmethod
     def of(cls, path: Path) -> "DirectoryBackup":
@@ -119,7 +137,7 @@ class DirectoryBackup:
         aside = free_name(real, _BEFORE) if os.path.lexists(real) else None
         while aside is None and not os.path.lexists(real.parent):
             real = real.parent  # uv also makes the directories above it
-        return cls(path=real, aside=aside, scrap=free_name(real, _SCRAP))
+        return cls(path=real, aside=aside, scrap=free_name(real, _SCRAP), link=_link_at(path))
 
     @property
     def is_replaced(self) -> bool:
@@ -145,6 +163,7 @@ class DirectoryBackup:
     def put_back(self) -> None:
         """Raises OSError; may be called again, also after a kill."""
         remove(self.scrap)
+        _link_again(self.link)
         if not self.is_replaced:
             unmark(self.path)
             return
@@ -303,7 +322,20 @@ def _restore(state: State, backup: Backup, *, is_forced: bool = False) -> list[s
     changed = "was not put back, since it changed; `uvflow undo --force` does that"
     new = "appeared meanwhile and was not removed: it may be yours"
     remaining = new_leftovers(backup.listings)
-    return [*(f"{path} {changed}" for path in edited), *(f"{path} {new}" for path in remaining)]
+    return [
+        *(f"{path} {changed}" for path in edited),
+        *(f"{path} {new}" for path in remaining),
+        *(
+            f"{path} was a link to {target}, and stays as it is"
+            for path, target in _replaced(known)
+        ),
+    ]
+
+
+def _replaced(backup: Backup) -> list[Sequence[Path]]:
+    """The links, as in `_link_at`, with something else in their place."""
+    links = (*(file.link for file in backup.files), *(tree.link for tree in backup.trees))
+    return [link for link in links if link and _link_at(link[0]) != tuple(link)]
 
 
 def _as_unfinished(backup: Backup) -> Backup:
