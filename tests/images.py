@@ -26,7 +26,7 @@ _PLAIN = {
     "lock_check_needs_sources": False,
     "built": (),
     "local_packages": (),
-    "version_variables": {},
+    "version_variables": (),
     "secrets": (),
     "uses_ssh": False,
     "reads_certificates": False,

@@ -21,6 +21,7 @@ from uvflow.redaction import redacted
 
 _LAST_OUTPUT_SECONDS = 2  # how long to wait for output of a process that has ended
 _POLL_SECONDS = 0.002  # 0.5 % of a core, and a tenth of what a uv takes that has nothing to do
+_GIT_SECONDS = 10
 _TAIL = 1 << 14  # bytes
 NOTHING = r"(?!)"  # matches nowhere
 
@@ -65,6 +66,19 @@ def capture(
             child.kill()
             raise
     return Completed(code=child.returncode, out=out, err=err)
+
+
+def ask_git(directory: Path, *words: str) -> str | None:
+    """The answer of git about a checkout; None without one, or where git is missing or slow.
+
+    git writes nothing for it, and starts no monitor that the checkout's configuration names.
+    """
+    options = ("--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(directory))
+    try:
+        answer = capture(("git", *options, *words), environ=os.environ, seconds=_GIT_SECONDS)
+    except OSError:
+        return None
+    return None if answer.code else answer.out.strip()
 
 
 def run_program(words: Sequence[str], *, environ: Mapping[str, str]) -> int:

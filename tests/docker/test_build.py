@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,6 @@ import pytest
 from images import facts
 from locks import local, locked, manifest, package
 from rig import Command, Tree
-from wheels import add_wheel
 
 from uvflow.docker.build import try_image
 
@@ -63,49 +63,81 @@ def test_docker_is_asked_and_its_exit_code_is_ours(
     assert {"--target=prod", "--tag=shop"} <= {*(on_path / "said").read_text().splitlines()}
 
 
-# A backend that takes the version from a file, in place of git's tags.
-_BACKEND = """\
-import pathlib, tarfile
-
-def build_sdist(directory, settings=None):
-    name = f"shop-{pathlib.Path('tag').read_text()}"
-    with tarfile.open(pathlib.Path(directory, f"{name}.tar.gz"), "w:gz") as archive:
-        archive.add("pyproject.toml", f"{name}/pyproject.toml")
-    return f"{name}.tar.gz"
-"""
+AUTHOR = {
+    f"GIT_{who}_{what}": "x@example.com"
+    for who in ("AUTHOR", "COMMITTER")
+    for what in ("NAME", "EMAIL")
+}
 
 
-def test_the_version_of_the_checkout_is_given_to_the_build(
-    tree: Tree, uvflow: Command, on_path: Path, index: Path
-) -> None:
-    add_wheel(index, "hatch-vcs", "0.5.0")
-    build_system = 'requires = ["hatch-vcs"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+def git(root: Path, *words: str) -> str:
+    environ = {**os.environ, **AUTHOR}
+    return subprocess.run(
+        ("git", *words), cwd=root, check=True, env=environ, stdout=subprocess.PIPE, text=True
+    ).stdout.strip()
+
+
+@pytest.fixture
+def repository(tree: Tree, uvflow: Command) -> Path:
+    """A project that takes its version from git, with a current Dockerfile, committed."""
     settings = PROJECT["pyproject.toml"].replace('version = "1.0"', 'dynamic = ["version"]')
-    root = tree(
-        {
-            "pyproject.toml": f"{settings}[build-system]\n{build_system}",
-            "uv.lock": locked(local("shop", source='editable = "."')).replace(
-                'version = "1.0"\n', ""
-            ),
-            "backend.py": _BACKEND,
-            "tag": "1.4.0",
-        }
-    )
+    build_system = '[build-system]\nrequires = ["hatch-vcs"]\nbuild-backend = "hatchling.build"\n'
+    lockfile = locked(local("shop", source='editable = "."')).replace('version = "1.0"\n', "")
+    root = tree({"pyproject.toml": f"{settings}{build_system}", "uv.lock": lockfile})
     assert uvflow("docker", cwd=root).code == 0
-    said, words = uvflow("docker", "build", cwd=root), on_path / "said"
-    assert "SETUPTOOLS_SCM_PRETEND_VERSION is 1.4.0, as of the checkout\n" in said.err
-    given = {
-        "--build-arg=SETUPTOOLS_SCM_PRETEND_VERSION=1.4.0",
-        "--label=org.opencontainers.image.version=1.4.0",
-    }
-    assert given <= {*words.read_text().splitlines()}
+    git(root, "init", "-q")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "first")
+    return root
+
+
+def passed(on_path: Path) -> set[str]:
+    """What docker was told of the version and the revision."""
+    words = (on_path / "said").read_text().splitlines()
+    return {word for word in words if word.startswith(("--build-arg", "--label"))}
+
+
+def version_passed(version: str) -> set[str]:
+    variable, label = "SETUPTOOLS_SCM_PRETEND_VERSION", "org.opencontainers.image.version"
+    return {f"--build-arg={variable}={version}", f"--label={label}={version}"}
+
+
+def test_the_version_of_the_tag_is_given_to_the_build(
+    repository: Path, uvflow: Command, on_path: Path
+) -> None:
+    git(repository, "tag", "shop-v1.4.0")
+    git(repository, "tag", "nightly")
+    said = uvflow("docker", "build", cwd=repository)
+    assert "SETUPTOOLS_SCM_PRETEND_VERSION is 1.4.0, by git's tags\n" in said.err
+    revision = f"--label=org.opencontainers.image.revision={git(repository, 'rev-parse', 'HEAD')}"
+    assert passed(on_path) == {*version_passed("1.4.0"), revision}
     own = "--build-arg=SETUPTOOLS_SCM_PRETEND_VERSION=2"
-    uvflow("docker", "build", "--", own, cwd=root)
-    assert [line for line in words.read_text().splitlines() if "PRETEND" in line] == [own]
-    (root / "tag").unlink()
-    said = uvflow("docker", "build", cwd=root)
+    uvflow("docker", "build", "--", own, cwd=repository)
+    assert passed(on_path) == {own, revision}
+
+
+def test_what_came_after_the_tag_is_in_the_version(
+    repository: Path, uvflow: Command, on_path: Path
+) -> None:
+    git(repository, "tag", "v1.4.0-rc1")
+    git(repository, "commit", "-qm", "more", "--allow-empty")
+    commit = f"g{git(repository, 'describe', '--always')}"
+    uvflow("docker", "build", cwd=repository)
+    assert version_passed(f"1.4.0rc1.post1+{commit}") <= passed(on_path)
+    with (repository / "pyproject.toml").open("a") as file:
+        file.write("# edited\n")
+    uvflow("docker", "build", cwd=repository)
+    assert passed(on_path) == version_passed(f"1.4.0rc1.post1+{commit}.dirty")
+
+
+@pytest.mark.parametrize("tag", ["nightly", "v2-final"])
+def test_no_tag_of_a_version_is_told(
+    repository: Path, uvflow: Command, on_path: Path, tag: str
+) -> None:
+    git(repository, "tag", tag)
+    said = uvflow("docker", "build", cwd=repository)
     assert "SETUPTOOLS_SCM_PRETEND_VERSION is not given, and the version is 0.0.0\n" in said.err
-    assert "PRETEND" not in words.read_text()
+    assert not any("PRETEND" in word for word in passed(on_path))
 
 
 @pytest.mark.usefixtures("on_path")

@@ -251,4 +251,4 @@ def test_a_version_from_git_is_asked_for_in_another_way(tree: Tree) -> None:
     text = '[build-system]\nrequires = ["hatchling", "hatch-vcs>=0.4"]\n'
     found = workspace(tree({"pyproject.toml": text}), SHOP)
     assert found.build_requirements(["shop"]) == ("hatch-vcs", "hatchling")
-    assert found.version_variables(["shop"]) == {"SETUPTOOLS_SCM_PRETEND_VERSION": "."}
+    assert found.version_variables(["shop"]) == ("SETUPTOOLS_SCM_PRETEND_VERSION",)

@@ -321,7 +321,7 @@ def test_a_version_that_git_knows_can_be_given() -> None:
     known = facts(
         local_packages=("shop",),
         selections=(DEV, PROD),
-        version_variables={"SETUPTOOLS_SCM_PRETEND_VERSION": "."},
+        version_variables=("SETUPTOOLS_SCM_PRETEND_VERSION",),
     )
     text = render_dockerfile(known)
     for name, has in {"uv": 0, "dependencies": 0, "project": 1, "dev": 1}.items():

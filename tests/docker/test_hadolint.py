@@ -36,7 +36,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "member": {"directory": "apps/api", "lock_check_needs_sources": True},
     "version": {
         "local_packages": ("shop",),
-        "version_variables": {"SETUPTOOLS_SCM_PRETEND_VERSION": "."},
+        "version_variables": ("SETUPTOOLS_SCM_PRETEND_VERSION",),
     },
     "probed": {"start": replace(facts().start, health="/healthz")},
 }

@@ -5,12 +5,12 @@ A trial has no network, no capabilities and a read-only file system, so that it 
 
 import os
 import re
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
+
+from packaging.version import InvalidVersion, Version
 
 from uvflow import findings, process, uv
 from uvflow.docker import command, companions
@@ -49,16 +49,23 @@ def build_image(
         raise UsageError(f"{' and '.join(missing)} must be set: an index asks for credentials")
     check_engine(os.environ)
     image = tag or companions.image_tag(plan.facts, target.name)
-    names = [name for name in plan.facts.version_variables if not any(name in w for w in more)]
-    versions = {name: _version_of(plan, name) for name in names}
-    given = {name: version for name, version in versions.items() if version}
-    version = project.table("project").get("version") or next(iter(given.values()), "")
-    labels = [f"--label=org.opencontainers.image.version={version}"] if version else []
+    open_variables = [v for v in plan.facts.version_variables if not any(v in w for w in more)]
+    described = _version_in_git(project) if open_variables else ""
+    given = dict.fromkeys(open_variables if described else (), described)
+    labels = {
+        "revision": _clean_commit(project),
+        "version": project.table("project").get("version") or described,
+    }
     words = (
         *companions.credential_options(plan.facts),
         *(f"--target={target.name}", f"--tag={image}", f"--file={plan.dockerfile.path}"),
         *(f"--build-arg={name}={value}" for name, value in given.items()),
-        *(*labels, *more, "--", str(project.workspace)),
+        *(
+            f"--label=org.opencontainers.image.{key}={value}"
+            for key, value in labels.items()
+            if value
+        ),
+        *(*more, "--", str(project.workspace)),
     )
     # Docker falls back to the classic builder where BuildKit is missing, unless this is set.
     environ = {**os.environ, "DOCKER_BUILDKIT": "1"}
@@ -68,24 +75,40 @@ def build_image(
     found = [*try_image(image, plan.facts.start, file, environ)] if is_tried else []
     return DockerResult(
         result=tuple(command.finding_lines(found)),
-        messages=tuple(f"{name} is {value}, as of the checkout" for name, value in given.items()),
-        warnings=tuple(_UNKNOWN.format(name=name) for name in versions.keys() - given.keys()),
+        messages=tuple(f"{name} is {version}, by git's tags" for name, version in given.items()),
+        warnings=tuple(_NO_TAG.format(name=name) for name in open_variables if not described),
         data={"profile": target.name, "findings": [f.as_json() for f in found]},
         error=command.error_of(found),
         code=code,
     )
 
 
-_UNKNOWN = "uv built no sdist here: {name} is not given, and the version is 0.0.0"
+_NO_TAG = "git has no tag of a version: {name} is not given, and the version is 0.0.0"
+# What `git describe --tags --long --dirty` writes: a tag, the commits since, the commit.
+_DESCRIBED = re.compile(r"(?:.*?-)??[vV]?(\d.*?)-(\d+)-(g[0-9a-f]+)(-dirty)?")
 
 
-def _version_of(plan: ImagePlan, variable: str) -> str:
-    """The version that the build backend gives the checkout; empty where that makes no sdist."""
-    directory = plan.workspace / plan.facts.version_variables[variable]
-    with tempfile.TemporaryDirectory() as out:
-        uv.find().run(("build", "--sdist", "--out-dir", out), cwd=directory)
-        names = [path.name for path in Path(out).glob("*.tar.gz")]
-    return names[0].removesuffix(".tar.gz").rpartition("-")[2] if names else ""
+def _clean_commit(project: Project) -> str | None:
+    """The commit that the sources are; None where something is not in it."""
+    changes = process.ask_git(project.workspace, "status", "--porcelain")
+    return None if changes else process.ask_git(project.workspace, "rev-parse", "HEAD")
+
+
+def _version_in_git(project: Project) -> str:
+    """That of the last tag, as a post-release where something came after; empty without one.
+
+    The build backend is not asked: it is code of the project, and this is not a container.
+    """
+    words = ("describe", "--tags", "--long", "--dirty", "--match=*[0-9]*")
+    described = _DESCRIBED.fullmatch(process.ask_git(project.root, *words) or "")
+    if not described:
+        return ""
+    tag, commits, commit, dirty = described.groups(default="")
+    later = f".post{commits}+{commit}{dirty.replace('-', '.')}"
+    try:
+        return str(Version(tag if commits == "0" and not dirty else f"{tag}{later}"))
+    except InvalidVersion:
+        return ""
 
 
 _HARDENED = ("--pull=never", "--network=none", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL")

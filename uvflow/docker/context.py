@@ -101,15 +101,10 @@ class BuildContext:
         required = (re.split(r"[^\w.-]", text.strip(), maxsplit=1)[0] for text in requirements)
         return tuple(sorted({canonicalize_name(name) for name in required if name}))
 
-    def version_variables(self, names: Iterable[str]) -> dict[str, str]:
-        """The variables that give a version in place of git's history → directory of a package."""
-        found: dict[str, str] = {}
-        for name in names:
-            directories = (p.directory for p in self.lock.by_name[name])
-            directory = next(each for each in directories if each is not None)
-            for requirement in _FROM_GIT.keys() & self.build_requirements([name]):
-                found.setdefault(_FROM_GIT[requirement], str(directory))
-        return found
+    def version_variables(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The variables that give a version in place of git's history."""
+        required = _FROM_GIT.keys() & self.build_requirements(names)
+        return tuple(sorted({_FROM_GIT[name] for name in required}))
 
     def left_out(self, names: Iterable[str]) -> Iterator[str]:
         """The templates and static files that setuptools leaves out of the wheels of `names`.

@@ -204,7 +204,7 @@ def _versions(facts: Facts) -> str:
         return ""
     return f"""\
 # The version, which comes from git's history: that is not in the build context.
-ARG {assignments(dict.fromkeys(sorted(facts.version_variables), "0.0.0"))}
+ARG {assignments(dict.fromkeys(facts.version_variables, "0.0.0"))}
 """
 
 

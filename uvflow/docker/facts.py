@@ -73,8 +73,8 @@ class Facts:
     `mounts` are the files that a check of the lockfile reads, unless `lock_check_needs_sources`.
     `names` are the distributions of production, `built` those of any profile that have no wheel,
     `secrets` the variables of credentials, `version_variables` those that give a version in place
-    of git, each with the directory of a package, `shadowed` is the compose file that a new
-    compose.yaml would replace. Nothing of the project is imported or executed.
+    of git, `shadowed` is the compose file that a new compose.yaml would replace. Nothing of the
+    project is imported or executed.
     """
 
     def __init__(

@@ -43,7 +43,6 @@ from uvflow.state.store import CACHEDIR_SIGNATURE, Progress
 
 _UNFINISHED = ".unfinished"  # ends the name of that file
 _DIGITS = 12  # of the digest of the lockfile, in the name of a release
-_GIT_SECONDS = 10
 _FACTS: Mapping[str, Any] = {  # of a receipt, beside its version and the distributions
     **dict.fromkeys(("name", "made", "profile", "uv", "lockfile_digest"), str),
     **dict.fromkeys(("python", "git_commit"), str | None),
@@ -219,18 +218,10 @@ def _digest(path: Path) -> str:
 
 def _git_state(context: SyncContext) -> tuple[str | None, bool | None]:
     """The commit of the project, and whether its tracked files are as in that; None if unknown."""
-    options = ("--no-optional-locks", "-c", "core.fsmonitor=false")
-    words = ("git", *options, "-C", str(context.project.root))
-    try:
-        answers = [
-            process.capture((*words, *rest), environ=os.environ, seconds=_GIT_SECONDS)
-            for rest in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
-        ]
-    except OSError:  # there is no git, or it takes too long
-        return None, None
-    if any(answer.code for answer in answers):
-        return None, None
-    return answers[0].out.strip(), not answers[1].out
+    root = context.project.root
+    commit = process.ask_git(root, "rev-parse", "HEAD")
+    changes = process.ask_git(root, "status", "--porcelain", "--untracked-files=no")
+    return (None, None) if commit is None or changes is None else (commit, not changes)
 
 
 def remove_release(context: SyncContext, path: Path, progress: Progress) -> None:
