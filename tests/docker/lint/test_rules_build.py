@@ -508,3 +508,24 @@ def test_packages_that_are_copied_without_their_programs() -> None:
         text.replace("WORKDIR", "COPY --from=build /usr/local/bin /usr/local/bin\nWORKDIR"),
     ):
         assert found(other) == []
+
+
+@pytest.mark.parametrize(
+    "make", ["uv venv --relocatable && uv sync", "UV_VENV_RELOCATABLE=1 uv sync"]
+)
+def test_an_environment_that_may_be_moved(make: str) -> None:
+    text = GOOD.replace("FROM build\n", "FROM python:3.13-slim-trixie\nENV PYTHONUNBUFFERED=1\n")
+    text = text.replace("COPY . .", "WORKDIR /app\nCOPY . .\nCOPY --from=build /app/.venv /venv")
+    assert found(text.replace("uv sync", make)) == []
+
+
+def test_a_lockfile_that_is_stale_and_taken_as_it_is() -> None:
+    stale = replace(CONTEXT, is_stale=lambda: True)
+    frozen = SYNC.replace("locked", "frozen")
+    assert changed(SYNC, frozen, stale) == [("lockfile-stale", 4)]
+    assert found(GOOD, stale) == []
+
+
+def test_a_program_that_is_frozen_needs_no_bytecode() -> None:
+    frozen = f"{SYNC} && uv run --no-sync pyinstaller --onefile main.py"
+    assert found(GOOD.replace("UV_COMPILE_BYTECODE=1 ", "").replace(SYNC, frozen)) == []

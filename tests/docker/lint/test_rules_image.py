@@ -297,3 +297,15 @@ def test_an_image_without_anything_of_the_project() -> None:
 @pytest.mark.parametrize("name", ["USE_ID_TOKEN", "APP_REQUIRE_PASSWORD", "VERIFY_API_KEY"])
 def test_a_switch_is_no_secret(name: str) -> None:
     assert added(f"ARG {name}") == []
+
+
+@pytest.mark.parametrize("words", ['"pytest"', '"tox"', '"uv", "run", "ruff"'])
+def test_an_image_for_the_checks_is_no_service(words: str) -> None:
+    text = GOOD.replace(" UV_NO_DEV=1 PYTHONUNBUFFERED=1", "").replace(f"{USER}\n", "")
+    uv = "COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /bin/\n" if "uv" in words else ""
+    assert found(f"{text[: text.index('CMD')]}{uv}CMD [{words}]\n") == []
+
+
+def test_uv_is_for_what_is_mounted_into_a_dev_container() -> None:
+    uv = "COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /bin/\n"
+    assert found(f"FROM mcr.microsoft.com/devcontainers/python:1-3.12-bookworm\n{uv}") == []

@@ -313,6 +313,14 @@ def test_a_server_that_only_the_container_reaches(words: str) -> None:
     assert starts(words, locked=there) == ["listens-locally"]
 
 
+def test_a_configuration_of_gunicorn_that_is_not_in_the_image() -> None:
+    files = CONTEXT.files | {"gunicorn.conf.py"}
+    context = replace(CONTEXT, files=files, locked=frozenset({"gunicorn"}))
+    text = GOOD.replace(CMD, 'CMD ["gunicorn", "main:app"]')
+    assert found(text, context) == []
+    assert found(text.replace("COPY . .", "COPY main.py ."), context) == [("listens-locally", 13)]
+
+
 @pytest.mark.parametrize(
     "words",
     [

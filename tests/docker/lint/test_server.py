@@ -139,3 +139,10 @@ def test_a_health_check_of_a_port_that_is_exposed_and_not_served() -> None:
         ("ports-differ", 13),
         ("ports-differ", 14),
     ]
+
+
+def test_the_port_of_streamlit_in_a_variable() -> None:
+    start = 'ENV STREAMLIT_SERVER_PORT=7860\nEXPOSE {}\nCMD ["streamlit", "run", "main.py"]'
+    there = replace(CONTEXT, locked=frozenset({"streamlit"}))
+    assert changed(CMD, start.format(7860), there) == []
+    assert changed(CMD, start.format(8501), there) == [("ports-differ", 14)]

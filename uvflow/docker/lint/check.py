@@ -14,6 +14,7 @@ from uvflow.docker.lint.model import Dockerfile, LintContext, Violations
 from uvflow.docker.source import import_names
 from uvflow.files import text_if_there
 from uvflow.findings import Finding, Origin, Severity
+from uvflow.lockfile.differences import differences
 from uvflow.lockfile.packages import Lockfile, Node, Table, read_lockfile
 from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Project, group_names, manifest_in, table_at
@@ -43,6 +44,7 @@ _RULES = {
     "health-path-unknown": (Severity.WARNING, "a path that the service answers"),
     "listens-locally": (Severity.WARNING, "0.0.0.0 in its place: --host, --bind, --server.address"),
     "lockfile-passed-over": (Severity.WARNING, "uv sync --locked"),
+    "lockfile-stale": (Severity.WARNING, "`uv lock`, and --locked in the build"),
     "mount-missing": (Severity.ERROR, "create it (`uv lock` creates uv.lock)"),
     "no-bytecode": (Severity.NOTE, "ENV UV_COMPILE_BYTECODE=1"),
     "output-buffered": (Severity.NOTE, "ENV PYTHONUNBUFFERED=1"),
@@ -63,7 +65,7 @@ _RULES = {
     "start-not-there": (Severity.ERROR, "name what the image has, or put it there"),
     "starts-nothing": (Severity.ERROR, 'CMD ["gunicorn", "--bind=0.0.0.0:8000", "app:app"]'),
     "starts-through-uv": (Severity.ERROR, "the program itself, with its bin directory in PATH"),
-    "sync-frozen": (Severity.WARNING, "--locked, at least in the last sync"),
+    "sync-frozen": (Severity.NOTE, "--locked, at least in the last sync"),
     "sync-not-locked": (Severity.WARNING, "uv sync --locked"),
     "sync-with-dev": (Severity.WARNING, "ARG UV_NO_DEV=1 before the first uv sync"),
     "user-not-there": (Severity.ERROR, "RUN useradd …, or a numeric USER 10001:10001"),
@@ -147,6 +149,7 @@ def lint_context(project: Project) -> LintContext:
         renamed=frozenset(renamed),
         scripts=frozenset(project.table("project", "scripts")),
         text=lambda path: context.source_text(root / path),
+        is_stale=lambda: differences(project) != (),
         is_ignored=lambda path: context.is_ignored(path, ignored),
         is_executable=lambda path: os.name == "nt" or os.access(root / path, os.X_OK),
     )

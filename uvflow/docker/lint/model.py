@@ -52,6 +52,8 @@ _SUPERVISORS = {"init", "runsvdir", "s6-svscan", "supervisord"}
 _SERVICE = re.compile(r"(?:^|/)run$|\.(?:conf|ini)$")
 _DROPS = re.compile(r"\b(?:s6-setuidgid|setuidgid|chpst -u)\b|(?m:^user *= *(?!root\b|0\b)\w)")
 _MOST_COMMANDS = 300  # of scripts that start each other
+# What an image for the checks of a project starts.
+_CHECKERS = {"coverage", "mypy", "nox", "pre-commit", "pyright", "pytest", "ruff", "tox"}
 # Programs after which an image may have any file.
 _FETCHES = {"cp", "curl", "git", "ln", "make", "mv", "npm", "pnpm", "tar", "unzip", "wget", "yarn"}
 
@@ -188,7 +190,7 @@ class LintContext:
     in uv.lock (None: unknown), `optional` those that only extras, groups or members bring, with the
     names of these, `local` the packages of the build context as modules, `renamed`
     those that are in a directory of another name, `scripts` the project's own. `has_dev` is whether
-    uv installs a group by default.
+    uv installs a group by default, `is_stale` whether uv.lock is seen to lack what is asked for.
     """
 
     requires_python: str = ""
@@ -202,6 +204,7 @@ class LintContext:
     scripts: frozenset[str] = frozenset()
     has_dev: bool = True
     text: Callable[[str], str] = field(default=lambda _: "", compare=False)
+    is_stale: Callable[[], bool] = field(default=lambda: False, compare=False)
     is_ignored: Callable[[str], bool] = field(default=lambda _: False, compare=False)
     is_executable: Callable[[str], bool] = field(default=lambda _: True, compare=False)
 
@@ -441,6 +444,11 @@ class Dockerfile:
         return _LAMBDA_IMAGE.search(self.base) is not None and not self.last("ENTRYPOINT")
 
     @property
+    def is_for_checks(self) -> bool:
+        """Whether it starts tests or linters, and is no service."""
+        return any(command.program in _CHECKERS for command in self.started[-1:])
+
+    @property
     def has_project(self) -> bool:
         """Whether the image has source or packages, and is not for other images to build upon."""
         is_made = any(c.installs or BY_PIP.match(c.text) for c in self.building)
@@ -459,7 +467,8 @@ class Dockerfile:
         options = ("--no-dev", "--no-default-groups", "--only-group", "--no-group")
         in_text = command.step.keyword == "RUN" and any(o in command.step.text for o in options)
         variables = ("UV_NO_DEV", "UV_NO_DEFAULT_GROUPS", "UV_NO_GROUP")
-        return in_text or command.has(*options, *variables) or not self.context.has_dev
+        is_given = in_text or command.has(*options, *variables)
+        return is_given or self.is_for_checks or not self.context.has_dev
 
     @property
     def runs_as_root(self) -> bool:
@@ -471,7 +480,7 @@ class Dockerfile:
             services = [*filter(_SERVICE.search, self.end.files.values())]  # none: not known
             texts = (*map(self.context.text, services), *(step.text for step in self.image))
             drops = drops or not services or any(map(_DROPS.search, texts))
-        return (self.end.user or by_base) in {"root", "0"} and not drops
+        return (self.end.user or by_base) in {"root", "0"} and not (drops or self.is_for_checks)
 
     def origin(self, program: str) -> str | None:
         """The file of the build context that a program is, found by its path or by PATH."""

@@ -77,7 +77,11 @@ def _lockfile(linted: Dockerfile) -> Violations:
     reads = [c for c in linted.building if c.words[:2] in {("uv", "sync"), ("uv", "export")}]
     frozen = [command for command in reads if command.has("--frozen", "UV_FROZEN")]
     if frozen and len(frozen) == len(reads):
-        yield "sync-frozen", frozen[0].step, "--frozen builds from a stale uv.lock, silently"
+        step = frozen[0].step
+        if linted.context.is_stale():
+            yield "lockfile-stale", step, "uv.lock is stale, and --frozen builds from it"
+        else:
+            yield "sync-frozen", step, "--frozen builds from a stale uv.lock, silently"
     for command in reads:
         is_locked = command in frozen or command.has("--locked", "--check", "UV_LOCKED")
         is_else = re.search(r"-[ef] \S*uv\.lock\b", command.step.text)  # where there is none
@@ -124,7 +128,10 @@ def _layers(linted: Dockerfile) -> Violations:
         if not (is_without or is_removed or any(kept)):
             yield "uv-cache-in-layer", command.step, "uv's cache becomes part of the layer"
     by_uv = any(c.has("--compile-bytecode", "UV_COMPILE_BYTECODE") for c in installs)
-    if installs and not by_uv and not any("compileall" in i.text for i in linted.everything):
+    is_else = any(
+        re.search("compileall|(?i:nuitka|pyinstaller)", i.text) for i in linted.everything
+    )
+    if installs and not (by_uv or is_else):
         yield "no-bytecode", installs[0].step, "every start compiles all modules it imports"
 
 
@@ -152,7 +159,12 @@ def _debian_packages(linted: Dockerfile) -> Violations:
                 yield "apt-update-alone", step, "its package lists are those of an older layer"
         for command in itertools.dropwhile(lambda c: not c.starts("uv", "sync"), commands):
             if _ADDS.match(command.text):
-                yield "apt-after-sync", command.step, "apt runs again if a dependency changes"
+                program = command.program.removesuffix("-get")
+                yield (
+                    "apt-after-sync",
+                    command.step,
+                    f"{program} runs again if a dependency changes",
+                )
     for command in (c for c in linted.commands(linted.image) if _ADDS.match(c.text)):
         compilers = [word for word in command.words if _COMPILERS.fullmatch(word)]
         if compilers and not _PURGES.search(command.step.text):
@@ -185,12 +197,15 @@ def _build_context(linted: Dockerfile) -> Violations:
 
 
 def _environments(linted: Dockerfile) -> Violations:
+    names = ("--relocatable", "UV_VENV_RELOCATABLE")  # scripts look beside themselves
+    relocatable = {each.environment for each in linted.building if each.has(*names)}
     syncs = {}  # by the line of the step that copies: the last sync of a stage decides
     for step, command, target in _copied_environments(linted):
         if command.starts("uv", "sync"):
             syncs[step.line] = step, command
         source = command.environment
-        if source != target and not all(shell.is_python(c.words) for c in linted.started):
+        is_moved = source != target and source not in relocatable
+        if is_moved and not all(shell.is_python(c.words) for c in linted.started):
             yield "environment-moved", step, f"its scripts name {source}: they will not start"
         stage = linted.source(step)
         inside = stage.inside if stage and step.words[0] == command.state.workdir else ()

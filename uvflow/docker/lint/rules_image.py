@@ -79,7 +79,8 @@ def _pythons(linted: Dockerfile) -> Violations:
 
 def _uv_in_image(linted: Dockerfile) -> Violations:
     is_used = any(command.program in {"uv", "uvx"} for command in linted.started)
-    if is_used or linted.last("ONBUILD"):
+    # Another base image may have a CMD, or be for what is mounted, as of a dev container.
+    if is_used or linted.last("ONBUILD") or not (linted.started or linted.is_plain):
         return
     base = linted.final.lineage[0]
     if "/uv:" in f"{base.image}:":  # with or without a tag
@@ -117,7 +118,7 @@ def _process(linted: Dockerfile) -> Violations:
     is_set = by_option or "PYTHONUNBUFFERED" in linted.end.environ
     texts += [linted.base, *(step.text for step in linted.image)]
     has_python = re.search(r"python|venv|\buv\b", "\n".join(texts))
-    if linted.is_plain and has_python and is_service and not is_set:
+    if linted.is_plain and has_python and is_service and not (is_set or linted.is_for_checks):
         yield "output-buffered", linted.final, "the last output of a crashing service is lost"
 
 

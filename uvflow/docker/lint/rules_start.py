@@ -117,11 +117,13 @@ def _path(linted: Dockerfile) -> Violations:
             why = ": a login shell sets it anew" if path == shell.PATH_OF_PROFILE else ""
             message = f"{program} is in {place}, which is {how} in PATH{why}"
             yield "start-not-on-path", command.step, message
+            return  # what else is started lacks the same directory
 
 
 def _uv_run(linted: Dockerfile) -> Violations:
     is_prod = any(linted.is_without_dev(sync) for sync in linted.syncs)
-    for command in (c for c in linted.started if c.run_syncs and _runs(c)):
+    started = () if linted.is_for_checks else linted.started
+    for command in (c for c in started if c.run_syncs and _runs(c)):
         if is_prod and not linted.is_without_dev(command):
             yield "starts-through-uv", command.step, "it installs the dev group at every start"
         else:

@@ -50,7 +50,8 @@ def is_configured(linted: Dockerfile, command: ShellCommand) -> bool:
     own = (command.program.upper(), *(["PORT"] if command.program == "gunicorn" else []))
     by_variable = (name for name in command.environ if name.startswith(own))
     is_open = any("$" in word or word.startswith(("-b", "-c")) for word in command.words)
-    by_file = any(f.endswith(f"{command.program}.conf.py") for f in linted.context.files)
+    files = linted.end.files if linted.knows_files else linted.context.files
+    by_file = any(f.endswith(f"{command.program}.conf.py") for f in files)
     return command.has(*SERVERS[command.program]) or is_open or by_file or any(by_variable)
 
 
@@ -59,6 +60,8 @@ def ports(linted: Dockerfile, command: ShellCommand) -> list[str]:
     pairs = itertools.pairwise((*command.words, ""))
     options = ((*word.partition("="), following) for word, following in pairs)
     values = [v if equals else after for o, equals, v, after in options if o in _PORT_OPTIONS]
+    if not values and "STREAMLIT_SERVER_PORT" in command.environ:
+        values = [command.environ["STREAMLIT_SERVER_PORT"]]
     if not values and not any(map(_OPTIONS.match, command.environ)):
         settings = configuration(linted, command) or ""
         values = _BIND.findall(settings) if settings.count("bind") == 1 else []
