@@ -71,7 +71,7 @@ _RULES = {
     "user-not-there": (Severity.ERROR, "RUN useradd …, or a numeric USER 10001:10001"),
     "uv-at-start": (Severity.WARNING, "start the program itself, or ENV UV_NO_SYNC=1"),
     "uv-bookworm-ended": (Severity.NOTE, "mount a newer uv for the steps that need it"),
-    "uv-cache-in-layer": (Severity.WARNING, "a cache mount at uv's cache, or ENV UV_NO_CACHE=1"),
+    "uv-cache-in-layer": (Severity.WARNING, "a cache mount for its user, or --no-cache-dir"),
     "uv-in-image": (Severity.NOTE, "mount uv for the steps that need it"),
     "uv-installed-unpinned": (Severity.WARNING, "mount ghcr.io/astral-sh/uv:X.Y.Z for the step"),
     "uv-not-pinned": (Severity.WARNING, "a version: ghcr.io/astral-sh/uv:X.Y.Z"),

@@ -245,7 +245,9 @@ class ShellCommand:
     def environment(self) -> str:
         """The path of the environment that `uv sync` or `venv` makes; empty for others."""
         if self.starts("uv", "sync"):
-            return self.state.path(self.environ.get("UV_PROJECT_ENVIRONMENT") or ".venv")
+            active = self.environ.get("VIRTUAL_ENV") if self.has("--active") else ""
+            chosen = active or self.environ.get("UV_PROJECT_ENVIRONMENT")
+            return self.state.path(chosen or ".venv")
         is_made = self.starts("uv", "venv") or self.program == "venv"
         paths = (word for word in reversed(self.words[2:]) if not word.startswith("-"))
         return self.state.path(next(paths, ".venv")) if is_made else ""
@@ -460,7 +462,9 @@ class Dockerfile:
             lists = [step.exec_form] if step.exec_form else shell.command_lists(step.text)
             for given, words in map(shell.without_assignments, lists):
                 environ = {**step.state.environ, **given}
-                yield ShellCommand(step=step, state=step.state, environ=environ, words=words)
+                program = ("uv",) if words and words[0].endswith("/uv") else words[:1]
+                whole = (*program, *words[1:])
+                yield ShellCommand(step=step, state=step.state, environ=environ, words=whole)
 
     def is_without_dev(self, command: ShellCommand) -> bool:
         # in the text: a command that is substituted may choose
