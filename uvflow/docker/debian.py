@@ -128,7 +128,12 @@ def debian_packages(
         headers, libraries = _BUILT[name]
         tools |= set(headers)
         runtime |= set(libraries)
-    users = installed - {"psycopg"} if installed & _HAVE_LIBPQ else installed
-    runtime |= {package for package, names in _LOADED.items() if names & users}
+    runtime |= loaded(installed).keys()
     build = tools if settings.build_packages is None else set(settings.build_packages)
     return DebianPackages(build=tuple(sorted(build)), runtime=tuple(sorted(runtime)))
+
+
+def loaded(installed: set[str]) -> dict[str, set[str]]:
+    """The Debian packages whose library or program `installed` distributions use → these."""
+    users = installed - {"psycopg"} if installed & _HAVE_LIBPQ else installed
+    return {package: names & users for package, names in _LOADED.items() if names & users}

@@ -341,3 +341,29 @@ def test_a_function_for_lambda() -> None:
     assert messages(build + sync + copied.replace(sync, ""), context) == []
     started = LAMBDA + 'ENTRYPOINT [".venv/bin/python", "-m", "awslambdaric"]\n'
     assert messages(started, context) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "probe", "found"),
+    [
+        ("", "pgrep -f main", ["pgrep is not in the image"]),
+        ("", "nc -z localhost 8000", ["nc is not in the image"]),
+        ("", "pg_isready -q", ["pg_isready is not in the image"]),
+        ("RUN apt-get install procps # /var/lib/apt", "pgrep -f main", []),
+        ("RUN apt-get install netcat-openbsd # /var/lib/apt", "nc -z localhost 8000", []),
+        ("RUN apt-get install postgresql-client-17 # /var/lib/apt", "pg_isready -q", []),
+    ],
+)
+def test_a_program_that_a_slim_image_lacks(line: str, probe: str, found: list[str]) -> None:
+    assert started(f"{line}\nHEALTHCHECK CMD {probe}\n{CMD}") == found
+
+
+def test_a_program_that_a_script_asks_for_first() -> None:
+    script = '#!/bin/sh\ncommand -v git && git log -1\nexec "$@"\n'
+    context = replace(CONTEXT, files=CONTEXT.files | {"entry"}, text=reading({"entry": script}))
+    assert started(f'ENTRYPOINT ["./entry"]\n{CMD}', context) == []
+
+
+def test_a_runner_of_before_is_not_what_starts() -> None:
+    message = "poetry is not in uv.lock: start uvicorn itself"
+    assert started('CMD ["poetry", "run", "uvicorn", "--host=::", "main:app"]') == [message]

@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from dockerfiles import CONTEXT, GOOD, added, changed, found, reading
+from dockerfiles import CONTEXT, GOOD, added, changed, found, linted, reading
+
+from uvflow.docker.lint.check import CHECKS
 
 BASE = "python:3.13-slim-trixie"
 PATH = 'ENV PATH="/app/.venv/bin:$PATH"'
@@ -14,7 +16,8 @@ USER = "USER 10001:10001"
     "image", ["python", "python:latest", "python:3-slim-trixie", "python:3.13", "python:3.13-slim"]
 )
 def test_a_base_that_may_be_another_one_day(image: str) -> None:
-    assert changed(BASE, image) == [("base-not-pinned", 1)]
+    is_whole = [("compiler-in-image", 1)] * image.endswith(("python", "latest", "3.13"))
+    assert changed(BASE, image) == [("base-not-pinned", 1), *is_whole]
 
 
 def test_two_pythons_for_one_environment() -> None:
@@ -312,3 +315,83 @@ def test_an_image_for_the_checks_is_no_service(words: str) -> None:
 def test_uv_is_for_what_is_mounted_into_a_dev_container() -> None:
     uv = "COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /bin/\n"
     assert found(f"FROM mcr.microsoft.com/devcontainers/python:1-3.12-bookworm\n{uv}") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "packages"),
+    [
+        ("", ["git", "libgomp1"]),
+        ("RUN apt-get install git curl # /var/lib/apt", ["libgomp1"]),
+        ("RUN apt-get install libgomp1 # /var/lib/apt", ["git"]),
+        ("RUN apt-get install ffmpeg # /var/lib/apt", ["git"]),  # it may bring the library
+        ("COPY --from=debian:13 /usr/lib/x /usr/lib/", []),
+        ("RUN uv sync --locked --no-cache --package shop", []),
+    ],
+)
+def test_what_a_distribution_needs_of_the_system(line: str, packages: list[str]) -> None:
+    locked = CONTEXT.locked or frozenset()
+    context = replace(CONTEXT, locked=locked | {"lightgbm", "gitpython", "numba"})
+    text = GOOD.replace("COPY . .", f"COPY . .\n{line}")
+    lacking = [
+        message.split()[2].rstrip(",")
+        for check in CHECKS
+        for code, _, message in check(linted(text, context))
+        if code == "package-missing"
+    ]
+    assert lacking == packages
+    optional = dict.fromkeys(("gitpython", "lightgbm"), ("dev",))
+    assert found(GOOD, replace(context, optional=optional)) == []
+
+
+def test_the_whole_image_of_python_has_compilers() -> None:
+    whole = GOOD.replace("FROM build", "FROM python:3.13-trixie\nENV PYTHONUNBUFFERED=1")
+    assert ("compiler-in-image", 9) in found(whole)
+    probe = "HEALTHCHECK CMD curl -f http://localhost:8000/\nCMD"
+    assert "compiler-in-image" not in dict(found(whole.replace("CMD", probe)))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ARG PW=\nENV UV_INDEX_URL=https://me:${PW}@h.test/simple",
+        "\nRUN --mount=type=secret,id=netrc cp /run/secrets/netrc /root/.netrc",
+        "\nRUN --mount=type=secret,id=t echo machine x password $(cat /run/secrets/t) > ~/.netrc",
+        "\nRUN --mount=type=secret,id=t git config --global url.$(cat /run/secrets/t).insteadOf x",
+    ],
+)
+def test_a_secret_that_the_build_writes_into_the_image(line: str) -> None:
+    assert ("secret-in-image", 4) in added(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ENV UV_INDEX_URL=https://me:${PW}@h.test/simple",
+        "RUN pip download --index-url $(cat /run/secrets/index) shop",
+        "RUN cp /run/secrets/netrc ~/.netrc && uv sync --locked --no-cache && rm ~/.netrc",
+        "RUN TOKEN=$(cat /run/secrets/t 2>/dev/null) ./fetch >/dev/null",
+        "RUN uv sync --locked --no-cache --config-file /run/secrets/uv.toml",
+    ],
+)
+def test_a_secret_that_is_gone_after_its_step(line: str) -> None:
+    assert "secret-in-image" not in dict(added(line))
+
+
+@pytest.mark.parametrize("file", ["id_ed25519", "tls/server.key", "my-service-account.json"])
+def test_a_file_with_a_key(file: str) -> None:
+    context = replace(CONTEXT, files=CONTEXT.files | {file, "ca.pem"})
+    assert added(f"COPY {file} /etc/", context) == [("env-file-in-image", 3)]
+    assert added("COPY ca.pem /etc/", context) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["ENV UV_INSECURE_HOST=pypi.org", "RUN uv sync --locked --allow-insecure-host x"]
+)
+def test_certificates_that_are_not_checked(line: str) -> None:
+    assert "tls-not-verified" in dict(added(line))
+    assert "tls-not-verified" not in dict(added("ENV UV_INSECURE_HOST="))
+
+
+def test_a_signal_that_leaves_no_time_to_stop() -> None:
+    assert added("STOPSIGNAL SIGKILL") == [("stop-signal", 3)]
+    assert added("STOPSIGNAL SIGINT") == []

@@ -468,3 +468,60 @@ def test_the_path_of_a_health_check(main: str, path: str, is_found: bool) -> Non
     assert changed(CMD, f"{probe}\n{CMD}", context) == codes
     by_library = replace(context, locked=frozenset({"uvicorn", "fastapi-healthchecks"}))
     assert changed(CMD, f"{probe}\n{CMD}", by_library) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "is_found"),
+    [
+        ("CMD ['uvicorn', '--host=::', 'main:app']", True),
+        ('CMD ["uvicorn", "--host=::", "main:app",]', True),
+        ('CMD ["uvicorn --host=:: main:app"]', True),
+        ('ENTRYPOINT ["tini", "--"]\nCMD ["uvicorn --host=:: main:app"]', True),
+        ('CMD ["sh", "-c", "exec uvicorn --host=:: main:app"]', False),
+        ('ENTRYPOINT ["sh", "-c"]\nCMD ["exec uvicorn --host=:: main:app"]', False),
+    ],
+)
+def test_words_that_are_no_program(words: str, *, is_found: bool) -> None:
+    codes = [code for code, _ in changed(CMD, words) if code != "start-not-there"]
+    assert codes == ["starts-nothing"] * is_found
+
+
+@pytest.mark.parametrize(
+    ("entry", "script", "is_found"),
+    [
+        ("ENTRYPOINT exec uvicorn --host=:: main:app", "", True),
+        ('ENTRYPOINT exec uvicorn --host=:: "$@"', "", False),
+        ('ENTRYPOINT ["./entry"]', "#!/bin/sh\nexec uvicorn --host=:: main:app\n", True),
+        ('ENTRYPOINT ["sh", "./entry"]', "#!/bin/sh\nexec uvicorn --host=:: main:app\n", True),
+        ('ENTRYPOINT ["./entry"]', '#!/bin/sh\nexec "${@}"\n', False),
+        ('ENTRYPOINT ["./entry"]', "#!/bin/sh\nexec uvicorn --host=:: $1\n", False),
+        ('ENTRYPOINT ["./entry"]', "#!/bin/sh\n. ./other\n", False),
+        ('ENTRYPOINT ["./entry"]', "#!/usr/bin/env python\nmain()\n", False),
+        ('ENTRYPOINT ["uvicorn"]', "", False),
+    ],
+)
+def test_a_command_that_its_entry_point_does_not_run(
+    entry: str, script: str, *, is_found: bool
+) -> None:
+    files, texts = CONTEXT.files | {"entry"}, reading({"entry": script})
+    found = changed(CMD, f"{entry}\n{CMD}", replace(CONTEXT, files=files, text=texts))
+    assert ("command-unused" in dict(found)) is is_found
+
+
+MANIFEST_STORAGE = 'BACKEND = "whitenoise.storage.CompressedManifestStaticFilesStorage"\n'
+
+
+@pytest.mark.parametrize(
+    ("texts", "line", "is_found"),
+    [
+        ({"shop/settings.py": MANIFEST_STORAGE}, "", True),
+        ({"shop/settings.py": "STATIC_URL = '/static/'\n"}, "", False),
+        ({"shop/settings.py": MANIFEST_STORAGE}, "RUN python manage.py collectstatic", False),
+        ({"shop/settings.py": MANIFEST_STORAGE, "up.sh": "manage.py collectstatic"}, "", False),
+    ],
+)
+def test_static_files_that_no_step_collects(
+    texts: dict[str, str], line: str, *, is_found: bool
+) -> None:
+    context = replace(CONTEXT, files=CONTEXT.files | texts.keys(), text=reading(texts))
+    assert changed(CMD, f"{line}\n{CMD}", context) == [("static-not-collected", 14)] * is_found

@@ -391,7 +391,7 @@ class Dockerfile:
             words += (*before, form.text) if form.exec_form is None else form.exec_form
         # Only a shell expands, and what it is given has blanks.
         words = [expanded(word, self.end.environ) if " " in word else word for word in words]
-        every = shell.started(tuple(words), self._script, self.end.environ)
+        every = shell.started(tuple(words), self.script, self.end.environ)
         return tuple(
             # A script of ENTRYPOINT comes first, and what it is given is in CMD.
             ShellCommand(step=forms[-1 if n else 0], state=self.end, environ=environ, words=words)
@@ -493,7 +493,8 @@ class Dockerfile:
         paths = (self.end.path(posixpath.join(place, program)) for place in places)
         return next((self.end.files[path] for path in paths if path in self.end.files), None)
 
-    def _script(self, program: str) -> str:
+    def script(self, program: str) -> str:
+        """The text of a shell script that a program is; empty for any other."""
         origin = self.origin(program)
         text = self.context.text(origin) if origin else self._written(program)
         return text if re.match(r"#!.*sh\b", text) or program.endswith(".sh") else ""

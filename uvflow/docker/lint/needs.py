@@ -28,14 +28,19 @@ DISTRIBUTIONS |= {"fastapi": "fastapi-cli", "waitress-serve": "waitress"}
 _WORKERS = {"aiohttp", "eventlet", "gevent", "tornado", "uvicorn", "uvicorn-worker"}
 _NO_DEV = ("--no-dev", "--no-default-groups", "UV_NO_DEV", "UV_NO_DEFAULT_GROUPS")
 # A program → images that lack it; the larger ones of Python have curl and wget.
-_LACKING = {
+LACKING = {
     **dict.fromkeys(("dumb-init", "gosu", "su-exec", "tini"), r""),  # every one
+    **dict.fromkeys(("pg_isready", "psql", "redis-cli"), r""),
+    **dict.fromkeys(("curl", "git", "make"), r"slim|alpine|distroless|debian:|ubuntu:"),
+    **dict.fromkeys(("nc", "ping", "wget"), r"slim|distroless|debian:|ubuntu:"),
+    **dict.fromkeys(("pgrep", "pkill", "ps"), r"slim|distroless|debian:"),
     "bash": r"alpine|distroless(?!.*debug)",
-    "curl": r"slim|alpine|distroless|debian:|ubuntu:",
     "sh": r"distroless(?!.*debug)",
     "uv": r"^(?!.*astral(?:-sh)?/uv\b)",
-    "wget": r"slim|distroless|debian:|ubuntu:",
 }
+# What packages of other names bring.
+_PACKAGES = {"nc": "netcat|ncat", "pg_isready": r"postgresql\S*", "ping": "iputils"}
+_PACKAGES |= {"pgrep": "procps", "pkill": "procps", "ps": "procps", "psql": r"postgresql\S*"}
 _FOLDER = re.compile(
     r"^(?:chdir|pythonpath) *= *(?:[\"']([^\"'\n]+)[\"'] *(?:#.*)?$|(.+))", re.MULTILINE
 )
@@ -194,8 +199,13 @@ def _programs(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[str, 
         )
     named = [*first.split()] if first.startswith("#!") else [name] if arguments else []
     for program in map(posixpath.basename, named if linted.is_plain else ()):
-        lacking = re.search(_LACKING[program], linted.base) if program in _LACKING else None
-        if lacking and not _may_have_program(linted, program):
+        lacking = re.search(LACKING[program], linted.base) if program in LACKING else None
+        asks = (c for c in linted.started if c.program in {"command", "hash", "type", "which"})
+        if (
+            lacking
+            and not any(program in c.words for c in asks)
+            and not _may_have_program(linted, program)
+        ):
             code = "health-by-curl" if command in linted.probes else "start-not-there"
             yield code, f"{program} is not in the image"
     is_changed = any("chmod" in f"{step.flags} {step.text}" for step in linted.everything)
@@ -226,7 +236,10 @@ def _may_have_program(linted: Dockerfile, name: str) -> bool:
         is_mounted = any(mount.get("target", "").endswith(f"/{name}") for mount in step.mounts)
         text = expanded(step.text, step.state.environ) if step.keyword == "RUN" else ""
         copied = " ".join(step.words[:-1]) if step.is_copy else ""
-        is_named = re.search(rf"\b{name}\b|\bxargs\b|\$\(cat\b", text) and not is_mounted
+        is_named = (
+            re.search(rf"\b(?:{name}|{_PACKAGES.get(name, name)})\b|\bxargs\b|\$\(cat\b", text)
+            and not is_mounted
+        )
         if is_named or re.search(rf"\b({name}|bin|local|usr)\b|^/$", copied):
             return True
     by_pip = any(re.search(rf"\bpip\S* .*\b{name}\b", command.text) for command in linted.building)
@@ -249,8 +262,10 @@ def _distributions(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[
         if name.partition("-")[0] in by_hand:  # `fastapi[standard]` brings fastapi-cli
             continue
         if name not in locked:
-            yield "server-not-locked", f"{name} is not in uv.lock"
-        elif is_sure and _is_left_out(linted, chosen := linted.context.optional.get(name, ())):
+            inner = shell.inside(command.words) if name in {"pdm", "poetry"} else ()
+            instead = f": start {inner[0]} itself" if inner else ""
+            yield "server-not-locked", f"{name} is not in uv.lock{instead}"
+        elif is_sure and is_left_out(linted, chosen := linted.context.optional.get(name, ())):
             why = f"uv.lock has it for {' and '.join(chosen)} alone, which no sync installs"
             yield "server-not-locked", f"{name} is not in the image: {why}"
 
@@ -262,7 +277,7 @@ def _is_at_root(sync: ShellCommand) -> bool:
     return is_seen and not sync.has("--directory", "--project") and "cd " not in sync.step.text
 
 
-def _is_left_out(linted: Dockerfile, chosen: Collection[str]) -> bool:
+def is_left_out(linted: Dockerfile, chosen: Collection[str]) -> bool:
     """Whether no sync asks for one of these; for the group `dev` each does by default."""
     commands = (*linted.building, *linted.started)
     of_project = re.compile(r"uv pip install\b.* (?:-r pyproject\.toml|\.)$")

@@ -3,18 +3,27 @@
 import re
 
 from uvflow.docker.base_image import newest_release, specifier
+from uvflow.docker.debian import loaded
 from uvflow.docker.lint.model import Dockerfile, Stage, Violations, expanded
+from uvflow.docker.lint.needs import LACKING, is_left_out
 from uvflow.redaction import redacted_urls
 
 _PYTHON = re.compile(r"(?:docker\.io/)?(?:library/)?python(?::(?P<tag>.*))?")
 _PYTHON_OF_UV = re.compile(r"\buv python install\b|\s--python\b|\bUV_PYTHON(?:_PREFERENCE)?[ =]")
 _PINNED = re.compile(r"3\.\d+.*-(?:trixie|bookworm|bullseye|buster|alpine|windows)")
+# With a compiler, and some programs that a service may call.
+_WHOLE = re.compile(
+    r"(?:docker\.io/)?(?:library/)?python(?::(?:latest|3[\d.]*)(?:-(?:trixie|bookworm))?)?"
+    r"|.*astral(?:-sh)?/uv:(?:[\d.]+-)?python3[\d.]*-(?:trixie|bookworm)"
+)
 _MOVES = re.compile(r"(?:[^@$]*/)?[^:@$/]+(?::latest)?")  # no tag and no digest
 _SECRET = re.compile(
     r"\w*(?:PASSW(?:OR)?D|TOKEN|SECRET)|(?:\w*_)?(?:PASS|SECRET_KEY(?:_BASE)?|CREDENTIALS?"
     r"|(?:API|ACCESS|PRIVATE|ENCRYPTION|SIGNING)_?KEY)",
     re.IGNORECASE,
 )
+# Packages that bring no library that others load.
+_SMALL = re.compile(r"-.*|ca-certificates|curl|git|gosu|libpq5|locales|procps|tini|tzdata|wget")
 _SWITCH = re.compile(r"(?i)(?:\w*_)?(?:allow|disable|enable|has|is|require|skip|use|verify)_\w+")
 _NO_SECRET = re.compile(r"(?is)(?:true|false|yes|no|on|off|none|null|\d{1,5}|/.*|.*\$.*)")
 # Users of Debian, Ubuntu, Alpine and distroless images, and what is no name.
@@ -23,8 +32,9 @@ _USERS = re.compile(
     r"|operator|proxy|root|sshd|sync|sys|ubuntu|uucp|www-data|\d*|.*\$.*"
 )
 _SECRET_FILE = re.compile(
-    r"(?:.*/)?(?:\.env(?:\.(?!example|sample|template|dist)\w+)?|\.netrc|\.pypirc|\.ssh/?|\.aws/?"
-    r"|id_rsa)"
+    r"(?:.*/)?(?:\.env(?:\.(?!example|sample|template|dist)\w+)?|\.(?:netrc|pypirc|git-credentials)"
+    r"|\.(?:ssh|aws|azure|gnupg|kube)/?|id_(?:rsa|ed25519)|(?:private|server|tls)[\w-]*\.(?:key|pem)"
+    r"|[\w-]*service[-_]account[\w-]*\.json|\.streamlit/secrets\.toml)"
 )
 
 # A login of HTTP as a header or an option: a variable in its place is not a secret.
@@ -37,6 +47,16 @@ _LOGIN = re.compile(
     | \s-- (?!disabled-) [\w-]{0,30} (?:password|passwd|token|api-key) [\s=] ["']? [^\s"'$-]
     """,
     re.IGNORECASE | re.VERBOSE,
+)
+# A secret of a mount that is written to a file, or into the configuration of a tool.
+_KEEPS = re.compile(
+    r"(?:^|[;&|]\s*)(?:cp|install|mv) [^;&|\n]*/run/secrets/"
+    r"|\b(?:git|npm|pip\d?|poetry) config [^;&|\n]*/run/secrets/"
+    r"|/run/secrets/[^;&|\n]*(?<![\d&])>{1,2} *(?!/dev/)[^\s&]"
+)
+_GIVEN = re.compile(r"://[^\s/@:]*:\$\{?(\w+)\}?@")  # a password by a variable, in a URL
+_UNVERIFIED = re.compile(
+    r"\bUV_INSECURE_HOST=[\"']?\w|\bPIP_TRUSTED_HOST=|--trusted-host\b|--allow-insecure-host\b"
 )
 _DEBUGS = {"DEBUG", "DJANGO_DEBUG", "FLASK_DEBUG"}
 _VARIABLE = re.compile(r"\$(?:\([^)]*\)|\{[^}]*\}|\w+)")
@@ -55,6 +75,10 @@ def _base_images(linted: Dockerfile) -> Violations:
         if not is_open and not is_pinned:
             becomes = "to another Python or Debian" if python else "to whatever is the latest"
             yield "base-not-pinned", stage, f"{image} is not pinned: it will move {becomes}"
+    commands, base = (*linted.started, *linted.probes), linted.final.lineage[0]
+    is_used = linted.is_for_checks or any(c.program in LACKING for c in commands)
+    if linted.started and _WHOLE.fullmatch(base.image) and not is_used:
+        yield "compiler-in-image", base, f"{base.image} has compilers, which only a build needs"
 
 
 def _pythons(linted: Dockerfile) -> Violations:
@@ -71,10 +95,32 @@ def _pythons(linted: Dockerfile) -> Violations:
     for (minor, _), base in versions.items():
         if linted.has_project and not chooses and newest_release(allowed, minor) is None:
             yield "python-not-allowed", base, f"requires-python `{allowed}` excludes {base.image}"
-    if len(versions) > 1:
+    # Packages that are copied to those of another Python are found at that step.
+    other = rf"/python(?!{[*versions][-1][0]}/)3[.\d]+/site-packages" if versions else ""
+    is_named = any(s.is_copy and re.search(other, s.words[-1]) for s in linted.image)
+    if len(versions) > 1 and not is_named:
         named = " and ".join(base.image for base in versions.values())
         message = f"the environment is made with another Python: {named}"
         yield "pythons-differ", [*versions.values()][-1], message
+
+
+def _libraries(linted: Dockerfile) -> Violations:
+    """What distributions load or run, and a slim image has not; other packages may bring it."""
+    locked, optional = linted.context.locked or frozenset(), linted.context.optional
+    adds = [c for c in linted.commands(linted.image) if re.match(r"apt(-get)? .*install", c.text)]
+    others = [w for c in adds for w in c.words[2:] if not _SMALL.fullmatch(w)]
+    is_open = any(re.search(r"/usr\b|/lib/|\.so\b", s.text) for s in linted.image if s.is_copy)
+    is_whole = linted.syncs and not any(s.has("--package", "--only-group") for s in linted.syncs)
+    if not is_whole or is_open or not (linted.is_plain and re.search("slim|debian:", linted.base)):
+        return
+    installed = {n for n in locked if not is_left_out(linted, optional.get(n, ()))}
+    installed -= {"numba", "soundfile"}  # which may do without
+    for package, users in loaded(installed).items():
+        stem = "".join(re.findall(r"^[a-z-]+", package))
+        is_there = any(stem in word for c in adds for word in c.words)
+        if not (is_there or (others and package.startswith("lib"))):
+            message = f"{min(users)} needs {package}, which no step installs"
+            yield "package-missing", linted.final, message
 
 
 def _uv_in_image(linted: Dockerfile) -> Violations:
@@ -111,6 +157,9 @@ def _process(linted: Dockerfile) -> Violations:
         for name in dict(step.assignments).keys() & _DEBUGS:
             if linted.end.environ[name].lower() in {"1", "true", "yes", "on"}:
                 yield "debug-mode", step, f"{name} turns debug mode on"
+    for step in (step for step in linted.image if step.keyword == "STOPSIGNAL"):
+        if re.fullmatch(r"(?:SIG)?KILL|9", step.text):
+            yield "stop-signal", step, f"{step.text} leaves a service no time to stop"
     names = {step.keyword for step in linted.image}
     programs = [command.program for command in linted.started if "ENTRYPOINT" in names]
     is_service = {"EXPOSE", "HEALTHCHECK"} & names or linted.context.scripts.isdisjoint(programs)
@@ -123,6 +172,8 @@ def _process(linted: Dockerfile) -> Violations:
 
 
 def _secrets(linted: Dockerfile) -> Violations:
+    steps = (step for step in linted.everything if step.keyword == "ARG")
+    arguments = {name for step in steps for name, _ in step.assignments}
     for step in (*linted.before, *linted.everything):
         pairs = step.assignments if step.keyword in {"ARG", "ENV"} else ()
         # An ARG without a value is given one by the build.
@@ -134,8 +185,14 @@ def _secrets(linted: Dockerfile) -> Violations:
         url = "a URL with a password or a token" if redacted_urls(text) != text else ""
         key = "a key" if _KEY.search(text) else ""
         login = "a password or a token" if step.keyword == "RUN" and _LOGIN.search(text) else ""
-        if what := " and ".join(names) or url or key or login:
+        if step.keyword == "ENV" and arguments & {*_GIVEN.findall(step.text)}:
+            url = "a URL with the password of the build"
+        is_kept = step in linted.image and step.keyword == "RUN" and _KEEPS.search(step.text)
+        kept = "what is mounted as a secret" if is_kept and "rm " not in step.text else ""
+        if what := " and ".join(names) or url or key or login or kept:
             yield "secret-in-image", step, f"{what} is in the image's history"
+        if step.keyword in {"ARG", "ENV", "RUN"} and _UNVERIFIED.search(step.text):
+            yield "tls-not-verified", step, "what is installed may come from anyone"
         if any(map(_SECRET_FILE.fullmatch, step.copied)):
             yield "env-file-in-image", step, "a file of secrets is in a layer"
 
@@ -146,4 +203,4 @@ def _context(linted: Dockerfile) -> Violations:
         yield "context-not-ignored", whole, f"it copies {', '.join(linted.context.not_ignored)}"
 
 
-CHECKS = (_base_images, _pythons, _uv_in_image, _process, _secrets, _context)
+CHECKS = (_base_images, _pythons, _libraries, _uv_in_image, _process, _secrets, _context)

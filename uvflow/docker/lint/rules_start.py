@@ -196,9 +196,39 @@ def _signals(linted: Dockerfile) -> Violations:
     forwards = {"dumb-init", "exec", "supervisord", "trap"}
     is_forwarded = any(command.program in forwards for command in linted.started)
     for command in linted.started[-1:]:
+        is_forwarded |= command.words[0].startswith("[")  # it does not start
         if "SHLVL" in command.environ and not is_forwarded:
             message = f"the shell before {command.program} does not forward signals"
             yield "shell-form", command.step, message
+
+
+def _forms(linted: Dockerfile) -> Violations:
+    """What is neither an array nor a line for a shell, and a CMD that ENTRYPOINT does not take."""
+    for command in linted.started:
+        step, name = command.step, command.words[0]
+        if command is linted.started[0] and not step.exec_form and re.match(r"\[.*\]$", step.text):
+            yield "starts-nothing", step, "this is no JSON array: a shell runs it as it stands"
+        if " " in name and name in (step.exec_form or ()):
+            yield "starts-nothing", step, f"no program has the name `{name}`"
+    entry, cmd = linted.last("ENTRYPOINT"), linted.last("CMD")
+    if entry and cmd and cmd.text:
+        by_script = "".join(map(linted.script, entry.exec_form or ()))
+        text = entry.text if entry.exec_form is None else by_script
+        if text and not re.search(r"\$\{?[@*#\d]|(?m:^\s*(?:\.|source) )", text):
+            yield "command-unused", cmd, "ENTRYPOINT runs no arguments: CMD has no effect"
+
+
+def _static_files(linted: Dockerfile) -> Violations:
+    """Django finds those that a manifest names only where collectstatic has made it."""
+    files, text = linted.context.files, linted.context.text
+    settings = (f for f in files if "settings" in f and f.endswith(".py"))
+    is_wanted = any("ManifestStaticFilesStorage" in text(file) for file in settings)
+    is_served = any(c.program in SERVERS or "runserver" in c.words for c in linted.started)
+    texts = [*(step.text for step in linted.everything), *(c.text for c in linted.started)]
+    scripts = (f for f in files if re.search(r"\.(?:sh|toml|ya?ml)$|Makefile|Procfile", f))
+    if is_wanted and is_served and "collectstatic" not in "\n".join((*texts, *map(text, scripts))):
+        at = linted.last("CMD") or linted.final
+        yield "static-not-collected", at, "no step runs collectstatic"
 
 
 CHECKS = (
@@ -212,6 +242,8 @@ CHECKS = (
     _ports,
     _health_path,
     _signals,
+    _forms,
+    _static_files,
 )
 
 
