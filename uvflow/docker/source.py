@@ -611,10 +611,10 @@ def _is_guard(node: ast.If) -> bool:
 
 
 def assigned_text(text: str, name: str) -> str:
-    """The expression that the source `text` assigns to `name`, in one line; empty without one."""
-    statements = Module(name="", text=text).statements
-    values = dict(pair for statement in statements for pair in _assigned(statement))
-    return ast.unparse(values[name]) if name in values else ""
+    """The expression that the source `text` assigns to `name`, in one line; `?` for several."""
+    pairs = (pair for each in Module(name="", text=text).statements for pair in _assigned(each))
+    values = [ast.unparse(value) for key, value in pairs if key == name]
+    return "?" if values[1:] else "".join(values)
 
 
 def _values(node: ast.AST, of_class: str = "") -> Iterator[tuple[str, ast.expr]]:

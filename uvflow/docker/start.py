@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from uvflow.docker import header
 from uvflow.docker.context import source_text
 from uvflow.docker.lint import shell
-from uvflow.docker.listening import Port, configured_port, named_port
+from uvflow.docker.listening import STREAMLIT_PORT, Ports, configured_ports, named_ports
 from uvflow.docker.settings import Settings
 from uvflow.docker.source import (
     PROGRAM_NAMES,
@@ -32,7 +32,6 @@ from uvflow.project.manifest import Project
 
 _PORT = 8000
 _RESERVED = 1023  # the highest port of root's
-_STREAMLIT_PORT = 8501
 _STREAMLIT_SET_PORT = re.compile(r"^\s*port\s*=\s*(\d{1,5})\b", re.MULTILINE)
 _STREAMLIT_SET_PATH = re.compile(r"^\s*baseUrlPath\s*=\s*[\"']/?([\w/-]*\w)", re.MULTILINE)
 
@@ -335,13 +334,13 @@ class Search:
         is_other = is_idle or is_of_entrypoint or _DEVELOPMENT.search(line) or self._lacking(words)
         return "" if is_moved or is_other else line
 
-    def _listens(self, words: Words) -> Port:
-        """The port that `words` listen on; None where nothing tells."""
+    def _listens(self, words: Words) -> Ports:
+        """The ports that `words` listen on."""
         started = self._started(words)
         exported = [word for _, (name, *rest) in started if name == "export" for word in rest]
         folder = "/".join(rest[0] for _, (name, *rest) in started if name == "cd" and rest)
         ports = (
-            named_port(
+            named_ports(
                 command,
                 " ".join((*exported, *(f"{key}={value}" for key, value in environ.items()))),
                 lambda name: self._configuration(name, folder),
@@ -349,7 +348,7 @@ class Search:
             )
             for environ, command in (started if words[-1].startswith(_TRAP) else started[-1:])
         )
-        return next((port for port in ports if port is not None), None)
+        return next((each for each in ports if each), ())
 
     def _configuration(self, name: str, folder: str = "") -> str:
         """The text of a file or a module of the project that configures a server."""
@@ -492,7 +491,7 @@ class Search:
 
     def _streamlit(self, page: Application) -> Start:
         set_port, health = self._streamlit_config()
-        port = set_port or self.usable or _STREAMLIT_PORT
+        port = set_port or self.usable or STREAMLIT_PORT
         options = ("--server.address=0.0.0.0", f"--server.port={port}", "--server.headless=true")
         return Start(
             command=("streamlit", "run", *options, page.name),
@@ -543,8 +542,8 @@ class Search:
         if name is None or (found.name.endswith(")") and name != "gunicorn"):
             raise self._no_server_error(found)
         server, command = _SERVERS[name], _SERVERS[name].command
-        bound = configured_port(name, command, self._configuration, self.given)
-        port = self.settings.port or (bound if isinstance(bound, int) else self.given)
+        bound = configured_ports(name, command, self._configuration, self.given)
+        port = self.settings.port or _last(bound) or self.given
         if name == "gunicorn" and "flask-socketio" in self.installed:
             worker = next(w for each, w in _WEBSOCKET_WORKERS.items() if each in self.installed)
             command = f"{command} --workers=1 {worker}"
@@ -585,11 +584,10 @@ class Search:
         named, started = self._listens(words), re.split(r"[\s()]", " ".join(words))
         apps = self.web.found.keys() & {word.replace(":", ".") for word in started}
         health = self._health(self.web.outermost - apps if apps else ())
-        if named is None and self._programs(words)[-1] == "streamlit":
+        if not named and self._programs(words)[-1] == "streamlit":
             set_port, health = self._streamlit_config()
-            named = set_port or _STREAMLIT_PORT
-        found = given if named is None else named
-        port = self.settings.port or (found if isinstance(found, int) else None)
+            named = (set_port or STREAMLIT_PORT,)
+        port = self.settings.port or (_last(named) if named else given)
         why = f"{evidence}: {named}, so no port is exposed or probed"
         return Start(
             command=words,
@@ -597,8 +595,8 @@ class Search:
             port=port,
             health=health if port else None,
             loads_source=True,
-            environment=(("PORT", str(port or self.given)),) if port or found else (),
-            remarks=() if port or named is None else (f"{why}: where it has one, {_SET_PORT}",),
+            environment=(("PORT", str(port or self.given)),) if port or named else (),
+            remarks=() if port or not named else (f"{why}: where it has one, {_SET_PORT}",),
         )
 
     def _forwarding(self, words: Words) -> Words:
@@ -785,6 +783,10 @@ def _build(service: Mapping[str, Any], key: str) -> Any:
     if isinstance(build, Mapping):
         return build.get(key, "." if key == "context" else "")
     return build if key == "context" else ""
+
+
+def _last(ports: Ports) -> int | None:
+    return ports[-1] if ports and not isinstance(ports, str) else None
 
 
 def _servers(interface: str) -> list[str]:

@@ -6,7 +6,7 @@ import re
 from uvflow.docker.lint import shell
 from uvflow.docker.lint.model import BY_PIP, Dockerfile, ShellCommand, Violations, expanded
 from uvflow.docker.lint.needs import DISTRIBUTIONS, SERVERS, missing
-from uvflow.docker.lint.server import PORTS, is_configured, ports, unknown_path, unserved
+from uvflow.docker.lint.server import WEB_SERVERS, is_configured, ports, unknown_path, unserved
 
 # What passes requests on to a server in the same container, or starts what does.
 _PROXIES = {"apache2ctl", "caddy", "envoy", "haproxy", "httpd", "nginx", "supervisord", "traefik"}
@@ -146,7 +146,7 @@ def _servers(linted: Dockerfile) -> Violations:
         is_bare = not command.has(*_NO_OPTIONS.get(command.program, ()))
         is_default = SERVERS.get(command.program) and not is_configured(linted, command) and is_bare
         is_default = is_default or (_is_for_here(command) and address is None)
-        is_local = command.program in {*PORTS, "flask"} and _LOCAL.fullmatch(address or "")
+        is_local = command.program in {*WEB_SERVERS, "flask"} and _LOCAL.fullmatch(address or "")
         if (is_default or is_local) and not is_behind:
             local = address or "127.0.0.1"
             yield "listens-locally", command.step, f"only the container itself reaches {local}"
@@ -169,7 +169,9 @@ def _is_for_here(command: ShellCommand) -> bool:
 def _ports(linted: Dockerfile) -> Violations:
     if _is_behind_proxy(linted):
         return
-    listening = [ports(linted, command) for command in linted.started if command.program in PORTS]
+    listening = [
+        ports(linted, command) for command in linted.started if command.program in WEB_SERVERS
+    ]
     served = [port for each in listening for port in each] if all(listening) else []
     if "a socket" in served and any(_PROXIES & {*c.words} for c in linted.commands(linted.image)):
         return

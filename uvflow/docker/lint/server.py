@@ -1,10 +1,10 @@
 """What a server of a hand-written Dockerfile serves, and by which ports. Pure."""
 
 import ast
-import itertools
 import re
 from collections.abc import Iterator
 
+from uvflow.docker import listening
 from uvflow.docker.lint.model import Dockerfile, ShellCommand
 from uvflow.docker.lint.needs import (
     SERVERS,
@@ -14,12 +14,8 @@ from uvflow.docker.lint.needs import (
     module_text,
 )
 
-PORTS = {**dict.fromkeys((*SERVERS, "fastapi"), "8000"), "waitress-serve": "8080"}
-PORTS["streamlit"] = "8501"
-_PORT_OPTIONS = ("--port", "--bind", "-b", "-p", "--listen", "--server.port", "--uds")
-# One address as it is written, which TOML may have in a list.
-_BIND = re.compile(r"^bind *= *\[? *[\"']([^\"'\n]+)[\"'] *\]? *$", re.MULTILINE)
-_OPTIONS = re.compile("GUNICORN_CMD_ARGS|(?:GRANIAN|UVICORN)_")
+WEB_SERVERS = {*SERVERS, "fastapi", "streamlit"}
+_OPTIONS = re.compile("GUNICORN_CMD_ARGS|(?:GRANIAN|STREAMLIT_SERVER|UVICORN)_")
 # The worker classes of gunicorn that serve WSGI alone.
 _FOR_WSGI = {None, "eventlet", "gevent", "gthread", "sync"}
 _OWN_PATH = re.compile(
@@ -57,19 +53,18 @@ def is_configured(linted: Dockerfile, command: ShellCommand) -> bool:
 
 def ports(linted: Dockerfile, command: ShellCommand) -> list[str]:
     """The ports that a server listens on, or `a socket`; empty where that is not known."""
-    pairs = itertools.pairwise((*command.words, ""))
-    options = ((*word.partition("="), following) for word, following in pairs)
-    values = [v if equals else after for o, equals, v, after in options if o in _PORT_OPTIONS]
-    if not values and "STREAMLIT_SERVER_PORT" in command.environ:
-        values = [command.environ["STREAMLIT_SERVER_PORT"]]
-    if not values and not any(map(_OPTIONS.match, command.environ)):
-        settings = configuration(linted, command) or ""
-        values = _BIND.findall(settings) if settings.count("bind") == 1 else []
-    is_open = command.program in SERVERS and is_configured(linted, command)
-    if not values and (not is_open or command.has("--host")):
-        return [PORTS[command.program]]
-    found = [re.search(r"^(?=unix:|/)|\d+$", value) for value in values]
-    return [match[0] or "a socket" for match in found if match] if all(found) else []
+    settings, environ = configuration(linted, command), command.environ
+    is_named = command.has("--host", "--port", "-p", "--bind", "-b", "--listen")
+    is_open = "$" in command.text and not is_named
+    if is_open or re.search(r"\bPORT\b", f"{command.text} {settings}"):
+        return []
+    own = {name: value for name, value in environ.items() if _OPTIONS.match(name)}
+    variables, given = " ".join(map("=".join, own.items())), environ.get("PORT", "")
+    port = int(given) if given.isdecimal() else 8000
+    found = listening.named_ports(command.words, variables, lambda _: settings, port)
+    if isinstance(found, str):
+        return ["a socket"] if found.endswith("a socket") else []
+    return [*map(str, found or (listening.STREAMLIT_PORT,))]
 
 
 def unserved(linted: Dockerfile, command: ShellCommand) -> Iterator[str]:
