@@ -7,7 +7,7 @@ import re
 import sys
 import warnings
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -168,43 +168,12 @@ class Application:
         return 1 if is_in_place or not self.interface else 2  # a script is of no package
 
 
-class Sources:
-    """The Python files an image may run: those of `root`, and those of local packages.
+class Modules:
+    """Modules that import each other: sorted, those near the root first."""
 
-    `packages` are the directories of local packages with their `import_names`, which are empty for
-    those that are not installed. `modules` are sorted, those near the root first.
-    """
-
-    def __init__(self, root: Path, packages: Mapping[Path, Table] | None = None) -> None:
-        self.root, self.packages = root, packages or {}
-        installed = (directory for directory, names in self.packages.items() if names)
-        bases = dict.fromkeys((root, *installed))
-        found = (module for base in bases for module in self._modules_below(base))
-        self.modules = sorted(found, key=lambda m: (m.name.count("."), m.path))
+    def __init__(self, modules: Iterable[Module]) -> None:
+        self.modules = sorted(modules, key=lambda m: (m.name.count("."), m.path))
         self.by_name = {module.name: module for module in self.modules[::-1]}
-
-    def _modules_below(self, base: Path) -> Iterator[Module]:
-        others, files = self.packages.keys() - {base}, {}
-        for file in (file for file in files_in(base) if file.suffix == ".py"):
-            folders = file.parts[:-1]
-            is_skipped = any(n.startswith(".") or n in _SKIPPED_DIRECTORIES for n in folders)
-            if not is_skipped and others.isdisjoint(base / each for each in file.parents):
-                files[str(file)] = source_text(base / file)
-        base_of, prefix = _import_bases(files), os.path.relpath(base, self.root)
-        names = self.packages.get(base, {})
-        for path, text in files.items():
-            above = [each for each in names if path.startswith(f"{each}/")]
-            start = max(above, key=len, default=base_of(path))
-            name = posixpath.join(names.get(start, ""), posixpath.relpath(path, start))
-            if base == self.root or above:
-                name = name.removesuffix(".py").removesuffix("/__init__")
-                yield Module(
-                    path=Path(prefix, path).as_posix(),
-                    name=name.replace("/", "."),
-                    text=text,
-                    base=base_of(path),
-                    is_installed=bool(above),
-                )
 
     @cached_property
     def imported(self) -> set[str]:
@@ -237,6 +206,43 @@ class Sources:
             else:
                 waiting += ast.iter_child_nodes(each)
         return found
+
+
+class Sources(Modules):
+    """The Python files an image may run: those of `root`, and those of local packages.
+
+    `packages` are the directories of local packages with their `import_names`, which are empty for
+    those that are not installed.
+    """
+
+    def __init__(self, root: Path, packages: Mapping[Path, Table] | None = None) -> None:
+        self.root, self.packages = root, packages or {}
+        installed = (directory for directory, names in self.packages.items() if names)
+        bases = dict.fromkeys((root, *installed))
+        super().__init__(module for base in bases for module in self._modules_below(base))
+
+    def _modules_below(self, base: Path) -> Iterator[Module]:
+        others, files = self.packages.keys() - {base}, {}
+        for file in (file for file in files_in(base) if file.suffix == ".py"):
+            folders = file.parts[:-1]
+            is_skipped = any(n.startswith(".") or n in _SKIPPED_DIRECTORIES for n in folders)
+            if not is_skipped and others.isdisjoint(base / each for each in file.parents):
+                files[str(file)] = source_text(base / file)
+        base_of, prefix = _import_bases(files), os.path.relpath(base, self.root)
+        names = self.packages.get(base, {})
+        for path, text in files.items():
+            above = [each for each in names if path.startswith(f"{each}/")]
+            start = max(above, key=len, default=base_of(path))
+            name = posixpath.join(names.get(start, ""), posixpath.relpath(path, start))
+            if base == self.root or above:
+                name = name.removesuffix(".py").removesuffix("/__init__")
+                yield Module(
+                    path=Path(prefix, path).as_posix(),
+                    name=name.replace("/", "."),
+                    text=text,
+                    base=base_of(path),
+                    is_installed=bool(above),
+                )
 
     def scripts_importing(self, package: str) -> list[Application]:
         """The likeliest of the files that import `package`, and are no page of another one.
@@ -298,6 +304,18 @@ def import_names(distribution: str, manifest: Table) -> dict[str, str]:
     return {posixpath.normpath(str(path)): str(name) for path, name in names.items()}
 
 
+# distribution → the class whose instance a server loads, and the interface
+FRAMEWORKS = {
+    "fastapi": ("FastAPI", "asgi"),
+    "litestar": ("Litestar", "asgi"),
+    "quart": ("Quart", "asgi"),
+    "dash": ("Dash.server", "wsgi"),
+    "starlette": ("Starlette", "asgi"),
+    "flask": ("Flask", "wsgi"),
+    "bottle": ("Bottle", "wsgi"),
+    "python-socketio": ("ASGIApp", "asgi"),
+}
+
 _NAME = ast.Name | ast.Attribute
 _MADE = ast.Call | ast.Attribute
 _FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
@@ -317,7 +335,7 @@ class Applications:
     of `found` that are no part.
     """
 
-    def __init__(self, sources: Sources, classes: Mapping[str, str]) -> None:
+    def __init__(self, sources: Modules, classes: Mapping[str, str]) -> None:
         self.sources, self.interfaces = sources, {**classes, **_CONVERTERS}
         self.found: dict[str, Application] = {}
         self.kinds = {name.partition(".")[0]: name.partition(".")[0] for name in classes}

@@ -15,6 +15,7 @@ from uvflow.docker.lint import shell
 from uvflow.docker.listening import STREAMLIT_PORT, Ports, configured_ports, named_ports
 from uvflow.docker.settings import Settings
 from uvflow.docker.source import (
+    FRAMEWORKS,
     PROGRAM_NAMES,
     SETTINGS_MODULE,
     Application,
@@ -104,23 +105,12 @@ _WEBSOCKET_WORKERS = {
 _END_AT_SIGTERM = {*_SERVERS, "arq", "celery", "dramatiq", "fastapi", "flask", "rq", "streamlit"}
 _SHELL_ENDS = re.compile(r"(?:.*\.)?(?:ba)?sh|wait")
 
-# distribution → the class whose instance a server loads, and the interface
-_FRAMEWORKS = {
-    "fastapi": ("FastAPI", "asgi"),
-    "litestar": ("Litestar", "asgi"),
-    "quart": ("Quart", "asgi"),
-    "dash": ("Dash.server", "wsgi"),
-    "starlette": ("Starlette", "asgi"),
-    "flask": ("Flask", "wsgi"),
-    "bottle": ("Bottle", "wsgi"),
-    "python-socketio": ("ASGIApp", "asgi"),
-}
 # Those with a service of their own as well, which is not looked for.
 _WEB = {
-    *_FRAMEWORKS, "blacksheep", "chainlit", "cherrypy", "connexion", "django", "falcon", "gradio",
+    *FRAMEWORKS, "blacksheep", "chainlit", "cherrypy", "connexion", "django", "falcon", "gradio",
     "nicegui", "panel", "pyramid", "robyn", "sanic", "streamlit",
 }  # fmt: skip
-_UNREAD = _WEB - {*_FRAMEWORKS, "django", "streamlit"}
+_UNREAD = _WEB - {*FRAMEWORKS, "django", "streamlit"}
 _UNREAD_APPLICATION = re.compile(
     r"(?:blacksheep|connexion|falcon|sanic)\.(?:asgi\.)?"
     r"(?:App|Application|AsyncApp|FlaskApp|Sanic)"
@@ -202,7 +192,7 @@ class Search:
 
     def __post_init__(self) -> None:
         self.entries = dict(_PROCESS.findall(self._file("Procfile")))
-        self.classes = dict(row for name, row in _FRAMEWORKS.items() if name in self.installed)
+        self.classes = dict(row for name, row in FRAMEWORKS.items() if name in self.installed)
         if "Bottle" in self.classes:
             self.classes["default_app"] = "wsgi"
         self.web = Applications(self.sources, self.classes)

@@ -11,6 +11,7 @@ CMD = 'CMD ["uvicorn", "--host=0.0.0.0", "main:app"]'
 FASTAPI = "from fastapi import FastAPI\napp = FastAPI()\n"
 FLASK = "from flask import Flask\napp: Flask = Flask(__name__)\n"
 FACTORY = "def create_app(config=None):\n    app = Flask('shop')\n    return app\n"
+FOR_ASGI = FACTORY.replace("Flask", "FastAPI")
 THERE = frozenset({"daphne", "granian", "gunicorn", "hypercorn", "uvicorn", "waitress"})
 
 
@@ -35,7 +36,7 @@ def messages(words: str, main: str, **texts: str) -> list[str]:
         ("gunicorn -b :80 -k uvicorn.workers.UvicornWorker main:app", FLASK, "gunicorn serves A"),
         (
             "gunicorn -b :80 'main:make()'",
-            "def make() -> FastAPI:\n    ...\n",
+            "def make():\n    return FastAPI()\n",
             "gunicorn serves WSGI",
         ),
         ("gunicorn -b :80 -k uvicorn.workers.UvicornWorker main:app", FASTAPI, ""),
@@ -82,8 +83,8 @@ def test_a_worker_class_in_the_configuration(settings: str, count: int) -> None:
         ("gunicorn -b :80 'main:create_app()'", FACTORY, False),
         ("waitress-serve --call main:create_app", FACTORY, False),
         ("granian --host=:: --interface=wsgi --factory main:create_app", FACTORY, False),
-        ("uvicorn --host=:: main:create_app", FACTORY, False),  # it finds that out
-        ("gunicorn -b :80 -k uvicorn.workers.UvicornWorker main:create_app", FACTORY, False),
+        ("uvicorn --host=:: main:create_app", FOR_ASGI, False),  # it finds that out
+        ("gunicorn -b :80 -k uvicorn.workers.UvicornWorker main:create_app", FOR_ASGI, False),
         ("gunicorn -b :80 main:create_app", f"@wsgi\n{FACTORY}", False),
         ("gunicorn -b :80 main:create_app", f"{FACTORY}create_app = create_app()\n", False),
         ("gunicorn -b :80 main:app", "def app(environ, start_response):\n    ...\n", False),

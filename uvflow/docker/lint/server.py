@@ -1,6 +1,5 @@
 """What a server of a hand-written Dockerfile serves, and by which ports. Pure."""
 
-import ast
 import re
 from collections.abc import Iterator
 
@@ -13,6 +12,7 @@ from uvflow.docker.lint.needs import (
     loaded_modules,
     module_text,
 )
+from uvflow.docker.source import FRAMEWORKS, Applications, Module, Modules
 
 WEB_SERVERS = {*SERVERS, "fastapi", "streamlit"}
 _OPTIONS = re.compile("GUNICORN_CMD_ARGS|(?:GRANIAN|STREAMLIT_SERVER|UVICORN)_")
@@ -35,9 +35,10 @@ _OPEN_ROUTES = re.compile(
     """,
     re.VERBOSE,
 )
-_MADE_BY = {
-    "ASGI": "FastAPI|Litestar|Quart|Starlette|get_asgi_application",
-    "WSGI": "Flask|get_wsgi_application",
+_CLASSES = {
+    **dict(FRAMEWORKS.values()),
+    "get_asgi_application": "asgi",
+    "get_wsgi_application": "wsgi",
 }
 
 
@@ -77,9 +78,12 @@ def unserved(linted: Dockerfile, command: ShellCommand) -> Iterator[str]:
         if not is_called and written not in command.words:
             continue  # the settings of Django, or an attribute of an object
         text = module_text(linted, module, import_folders(linted, command))
-        makes = not (is_called or command.has("--factory", "--call")) and _is_factory(text, name)
-        made = _made(text, name)
-        if served and made and served != made:
+        found = Applications(Modules([Module(name=module, text=text)]), _CLASSES).found
+        if (application := found.get(f"{module}.{name}")) is None:
+            continue
+        made = application.interface.upper()
+        makes = application.is_factory and not (is_called or command.has("--factory", "--call"))
+        if served not in {"", made}:
             yield f"{program} serves {served}, and {written} is {made}"
         elif makes and (served == "WSGI" or program in {"daphne", "granian", "hypercorn"}):
             yield f"{program} calls {written} for every request: it returns the application"
@@ -114,29 +118,3 @@ def _interface(linted: Dockerfile, command: ShellCommand) -> str:
     if re.search(r" -k\S", command.text) or (worker is None and is_open):
         return ""
     return "WSGI" if worker in _FOR_WSGI else "ASGI" if "uvicorn" in str(worker) else ""
-
-
-def _made(text: str, name: str) -> str:
-    """The interface of an object of a module, or of what a function there returns."""
-    bound = rf"^[ \t]*(?:{name} *(?::[^=\n]+)?=(?!=)|(?:class|def) {name}\b)"
-    for interface, classes in _MADE_BY.items():
-        made = rf"^{name} *(?::[^=\n]+)?= *(?:\w+\.)*(?:{classes})\("
-        returns = rf"^def {name}\([^)]*\) *-> *[\"']?(?:\w+\.)*(?:{classes})\b"
-        if re.search(f"{made}|{returns}", text, re.MULTILINE):
-            return interface if len(re.findall(bound, text, re.MULTILINE)) == 1 else ""
-    return ""
-
-
-def _is_factory(text: str, name: str) -> bool:
-    """Whether it is a plain function that needs no argument, and not the application itself."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    named = (n for n in ast.walk(tree) if name in {getattr(n, "name", ""), getattr(n, "id", "")})
-    bound = [node for node in named if not isinstance(getattr(node, "ctx", None), ast.Load)]
-    match bound:
-        case [ast.FunctionDef(args=args, decorator_list=[]) as function]:
-            required = len(args.posonlyargs) + len(args.args) - len(args.defaults)
-            return function in tree.body and not (required or args.vararg)
-    return False
