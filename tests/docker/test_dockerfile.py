@@ -17,9 +17,9 @@ from images import DEV, PROD, facts
 
 from uvflow.docker import dockerfile, instructions
 from uvflow.docker.debian import DebianPackages
+from uvflow.docker.django import Static
 from uvflow.docker.dockerfile import CHECK_LIBRARIES, render_dockerfile
 from uvflow.docker.instructions import json_array
-from uvflow.docker.source import Static
 from uvflow.project.profiles import Profile
 
 PLAIN = """\

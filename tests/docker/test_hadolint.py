@@ -9,8 +9,8 @@ import pytest
 from images import DEV, PROD, facts
 
 from uvflow.docker.debian import DebianPackages
+from uvflow.docker.django import Static
 from uvflow.docker.dockerfile import render_dockerfile
-from uvflow.docker.source import Static
 from uvflow.project.profiles import Profile
 
 pytestmark = pytest.mark.network

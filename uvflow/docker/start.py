@@ -10,23 +10,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from uvflow.docker import header
+from uvflow.docker.applications import FRAMEWORKS, Application, Applications, scripts_importing
 from uvflow.docker.context import source_text
+from uvflow.docker.django import SETTINGS_MODULE, Django
+from uvflow.docker.health import health_path, trusted_host
 from uvflow.docker.lint import shell
 from uvflow.docker.listening import STREAMLIT_PORT, Ports, configured_ports, named_ports
 from uvflow.docker.settings import Settings
-from uvflow.docker.source import (
-    FRAMEWORKS,
-    PROGRAM_NAMES,
-    SETTINGS_MODULE,
-    Application,
-    Applications,
-    Django,
-    Module,
-    Sources,
-    health_path,
-    read_files,
-    trusted_host,
-)
+from uvflow.docker.source import PROGRAM_NAMES, Module, Sources, read_files
 from uvflow.errors import UsageError
 from uvflow.files import text_if_there
 from uvflow.project.manifest import Project
@@ -438,7 +429,9 @@ class Search:
         if found and any("uvicorn.Server(" in module.text for module in self.sources.modules):
             yield from map(self._script, self.scripts)  # which may do more than to serve that
         yield from self._beside(found) if found else ()
-        pages = self.sources.scripts_importing("streamlit") if "streamlit" in self.installed else []
+        pages = (
+            scripts_importing(self.sources, "streamlit") if "streamlit" in self.installed else []
+        )
         yield from map(self._streamlit, pages)
         if not (found or pages) and "celery" in self.installed:
             for queue in Applications(self.sources, {"Celery": ""}).likeliest():
@@ -453,7 +446,7 @@ class Search:
         """Programs that serve one of `found` beside their own work, or that serve another page."""
         programs, sources = self._runnable(), self.sources
         unread = sorted(_UNREAD & self.installed)
-        pages = {page.name for name in unread for page in sources.scripts_importing(name)}
+        pages = {page.name for name in unread for page in scripts_importing(sources, name)}
         pages -= {each.module.path for each in found}
         served = [program for program in programs if program.evidence in pages]
         return served or (programs[:2] if self.web.are_served_by_a_program() else [])

@@ -6,9 +6,9 @@ import re
 import sys
 from collections.abc import Collection, Iterator
 
+from uvflow.docker.django import SETTINGS_MODULE
 from uvflow.docker.lint import shell
 from uvflow.docker.lint.model import BY_PIP, Dockerfile, ShellCommand, expanded
-from uvflow.docker.source import SETTINGS_MODULE
 from uvflow.paths import MANIFEST
 
 # server → the options for its address, without which only the container itself reaches it

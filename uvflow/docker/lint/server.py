@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from uvflow.docker import listening
+from uvflow.docker.applications import FRAMEWORKS, Applications
 from uvflow.docker.lint.model import Dockerfile, ShellCommand
 from uvflow.docker.lint.needs import (
     SERVERS,
@@ -12,7 +13,7 @@ from uvflow.docker.lint.needs import (
     loaded_modules,
     module_text,
 )
-from uvflow.docker.source import FRAMEWORKS, Applications, Module, Modules
+from uvflow.docker.source import Module, Modules
 
 WEB_SERVERS = {*SERVERS, "fastapi", "streamlit"}
 _OPTIONS = re.compile("GUNICORN_CMD_ARGS|(?:GRANIAN|STREAMLIT_SERVER|UVICORN)_")

@@ -1,0 +1,362 @@
+"""Web applications and other objects that a server loads, found by parsing. Nothing is run."""
+
+import ast
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from uvflow.docker.source import (
+    DEFINITION,
+    FUNCTION,
+    NOT_SERVED,
+    Module,
+    Modules,
+    bindings,
+    callee,
+    parent_name,
+    strings_in,
+)
+
+# distribution → the class whose instance a server loads, and the interface
+FRAMEWORKS = {
+    "fastapi": ("FastAPI", "asgi"),
+    "litestar": ("Litestar", "asgi"),
+    "quart": ("Quart", "asgi"),
+    "dash": ("Dash.server", "wsgi"),
+    "starlette": ("Starlette", "asgi"),
+    "flask": ("Flask", "wsgi"),
+    "bottle": ("Bottle", "wsgi"),
+    "python-socketio": ("ASGIApp", "asgi"),
+}
+
+# The usual names of modules with an application.
+_USUAL_NAMES = {
+    "__init__", "api", "app", "application", "asgi", "main", "run", "serve", "server", "wsgi",
+}  # fmt: skip
+
+_MADE = ast.Call | ast.Attribute
+_DEPTH = 9  # of `Factory().debug(False).build().app`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """What a server loads: `module:attribute`, which may be a factory, or a script."""
+
+    name: str
+    interface: str
+    evidence: str
+    module: Module
+    is_factory: bool = False
+
+    @property
+    def is_usual(self) -> bool:
+        return self.name.rpartition(":")[2] in _APPLICATIONS
+
+    @property
+    def standing(self) -> int:
+        """0 for the name that comes first, 1 in a package or with a usual name, 2 for others."""
+        module = self.module
+        if module.stem == "streamlit_app":
+            return 0
+        is_in_place = module.is_installed or "." in module.name or module.stem in _USUAL_NAMES
+        return 1 if is_in_place or not self.interface else 2  # a script is of no package
+
+
+class Applications:
+    """The instances of `classes` (name → interface) in `sources`: `found`, by dotted names.
+
+    The class `Dash.server` is that attribute of an instance, which is not served itself.
+
+    Instances of subclasses count, functions that make and return one, and what wraps one. `kinds`
+    has the class of each by its dotted name, also by `MODULE.CLASS.NAME` where a method returns one
+    or an attribute of `self` is one. `parts` are mounted or wrapped by another application,
+    `factories` are functions that return one, also those that need arguments; `outermost` are those
+    of `found` that are no part.
+    """
+
+    def __init__(self, sources: Modules, classes: Mapping[str, str]) -> None:
+        self.sources, self.interfaces = sources, {**classes, **_CONVERTERS}
+        self.found: dict[str, Application] = {}
+        self.kinds = {name.partition(".")[0]: name.partition(".")[0] for name in classes}
+        self.parts: set[str] = set()
+        self.factories: set[str] = set()
+        size = 0
+        while size < len(self.kinds):  # a module may be read before the one that it imports from
+            size = len(self.kinds)
+            known = {name.rpartition(".")[2] for name in self.kinds}
+            for module in sources.modules:
+                if any(name in module.text for name in known) and _is_importable(module):
+                    for node in module.statements:
+                        self._read(module, node)
+        # What calls a factory leaves it one.
+        self.outermost = self.found.keys() - (self.parts - self.factories)
+
+    def likeliest(self, within: Module | None = None) -> list[Application]:
+        """Those that are outermost, or all that are `within`, as far as nothing stands out."""
+        found = [self.found[name] for name in self.outermost]
+        if within:
+            found = [each for each in self.found.values() if each.module == within]
+        else:
+            found = _beside_packages(found)
+        objects = [each for each in found if not each.is_factory]
+        usual = [each for each in found if each.is_factory and each.is_usual]
+        modules = [each.module for each in objects]
+        others = [each for each in usual if each.module not in modules]
+        if others and modules and not any(module.stem in _USUAL_NAMES for module in modules):
+            # A script may make one for itself.
+            return sorted([*objects, *others], key=lambda each: each.name)
+        likeliest = _likeliest(objects or usual or found)
+        if within or len(likeliest) != 1 or likeliest[0].is_factory:
+            return likeliest
+        return self._completed(likeliest[0]) or likeliest
+
+    def _completed(self, one: Application) -> list[Application]:
+        """The same object in modules with a usual name that import it, and do more.
+
+        They may add its routes. What is imported itself is loaded with the object.
+        """
+        sources, dotted = self.sources, one.name.replace(":", ".")
+        imported = sources.imported
+        found = []
+        for module in (m for m in sources.modules if m.stem in _USUAL_NAMES and _is_importable(m)):
+            origins = {sources.origin(each) for each in module.imports.values()}
+            parents = {parent_name(each, 1) for each in origins}
+            others = (origins | parents) & sources.by_name.keys() - {one.module.name, module.name}
+            calls = (each for each in module.statements if isinstance(each, ast.Expr))
+            does_more = others or any(isinstance(each.value, ast.Call) for each in calls)
+            if dotted in origins and module.name not in imported and does_more:
+                names = (n for n, each in module.imports.items() if sources.origin(each) == dotted)
+                name, evidence = (
+                    f"{module.name}:{next(names)}",
+                    f"{module.path} completes {one.name}",
+                )
+                found.append(replace(one, name=name, evidence=evidence, module=module))
+        return found
+
+    def are_served_by_a_program(self) -> bool:
+        """Whether one is served in a thread or a task, beside what a program does besides."""
+        return any(
+            self._serves(module, node)
+            for module in self.sources.modules
+            if module.is_served
+            for call in ast.walk(module.tree)
+            if callee(call) in _BESIDE
+            for node in _with_functions(module, call)
+        )
+
+    def _serves(self, module: Module, node: ast.AST) -> bool:
+        match node:
+            case ast.Call(func=ast.Attribute(value=owner, attr="run")):
+                return module.dotted(owner) in self.kinds or module.dotted(owner) == "uvicorn"
+        return callee(node) == "serve"
+
+    def _read(self, module: Module, node: ast.stmt) -> None:
+        values, parts = [*_values(node)], list[ast.AST]()
+        own = {f"{module.name}.{name}" for name, _ in values}  # `app = mount(app, …)`
+        if isinstance(node, ast.ClassDef):
+            self.kinds[f"{module.name}.self"] = f"{module.name}.{node.name}"
+        elif not isinstance(node, FUNCTION):
+            values = [(name, value) for name, value in values if isinstance(value, _MADE)]
+        for name, value in values:
+            kind = self._kind(module, value, is_wrapper=name in _APPLICATIONS)
+            if kind is None:
+                continue
+            self.kinds[f"{module.name}.{name}"] = kind
+            if kind in self.interfaces:
+                self._read_made(module, node, name)
+                parts.append(value)
+        for name in _loadable(node, values):
+            self._find(module, name, is_factory=isinstance(node, ast.FunctionDef))
+        if isinstance(node, FUNCTION):
+            parts = [value for value in parts if callee(value)]  # not an object that it returns
+        parts += [call for call in ast.walk(node) if callee(call) in _MOUNTING]
+        for part in parts:
+            self.parts |= self.sources.references(module, part) - own
+
+    def _read_made(self, module: Module, node: ast.stmt, name: str) -> None:
+        match node:
+            case ast.ClassDef(name=of_class) if name != of_class:
+                self.kinds.setdefault(f"{module.name}.{of_class}", f"{module.name}.{of_class}")
+            case ast.FunctionDef(name=function) if name == function and not _is_replaced(node):
+                self.factories.add(f"{module.name}.{name}")
+
+    def _find(self, module: Module, name: str, *, is_factory: bool) -> None:
+        kind = self.kinds.get(f"{module.name}.{name}")
+        if kind in self.interfaces and NOT_SERVED.isdisjoint(name.split("_")):
+            self.found[f"{module.name}.{name}"] = Application(
+                name=f"{module.name}:{name}",
+                interface=self.interfaces[kind],
+                evidence=f"{module.path} has {kind}{'' if '.' in kind else '()'}",
+                module=module,
+                is_factory=is_factory,
+            )
+
+    def _kind(
+        self, module: Module, node: ast.expr, *, is_wrapper: bool = False, depth: int = _DEPTH
+    ) -> str | None:
+        """The class of the application that an expression is, or that is wrapped in it.
+
+        Other calls that are given one are extensions, unless an `is_wrapper`.
+        """
+        made_by = node.func if isinstance(node, ast.Call) else node
+        if isinstance(made_by, ast.Attribute) and depth:
+            owner = self._kind(module, made_by.value, depth=depth - 1)
+            member = f"{owner}.{made_by.attr}"
+            if member in self.interfaces:
+                return member
+            if member in self.kinds:
+                return self.kinds[member]
+        dotted = self.sources.origin(module.dotted(made_by))
+        last = dotted.rpartition(".")[2]
+        for name in (dotted, last):
+            if name in self.kinds:
+                return self.kinds[name]
+        is_wrapper = is_wrapper and isinstance(node, ast.Call) and "celery" not in last
+        is_known = last in _WRAPPERS or last.endswith("Middleware")
+        if is_wrapper or is_known or self._is_middleware(dotted):
+            named = self.sources.references(module, node)
+            named |= {name.rpartition(".")[2] for name in named}  # `setup(FastAPI())`
+            if wrapped := named & self.kinds.keys():
+                return last if last in _CONVERTERS else self.kinds[min(wrapped)]
+        return None
+
+    def _is_middleware(self, dotted: str) -> bool:
+        """Whether a class of the project has the signature by which a server calls it.
+
+        It is `scope, receive, send` (ASGI 3.0) or `environ, start_response` (PEP 3333).
+        """
+        _, node = self.sources.definition(dotted)
+        if not isinstance(node, ast.ClassDef):
+            return False
+        methods = (each for each in node.body if isinstance(each, FUNCTION))
+        called = (len(each.args.args) for each in methods if each.name == "__call__")
+        return not {3, 4}.isdisjoint(called)
+
+
+def _with_functions(module: Module, call: ast.AST) -> list[ast.AST]:
+    """The nodes of a call, and of the functions of the module that it names."""
+    nodes = list(ast.walk(call))
+    named = {node.id for node in nodes if isinstance(node, ast.Name)}
+    functions = (node for node in ast.walk(module.tree) if isinstance(node, FUNCTION))
+    return nodes + [node for each in functions if each.name in named for node in ast.walk(each)]
+
+
+def _loadable(node: ast.stmt, values: list[tuple[str, ast.expr]]) -> list[str]:
+    """The names of a statement that a server can load, or call without arguments or `await`."""
+    match node:
+        case ast.FunctionDef(name=name, args=a):
+            needed = len(a.posonlyargs) + len(a.args) - len(a.defaults)
+            runs = name not in _APPLICATIONS and not _RUNNING.isdisjoint(
+                map(callee, ast.walk(node))
+            )
+            is_callable = needed == 0 and all(a.kw_defaults) and not _is_replaced(node)
+            return [name] if is_callable and not runs else []
+        case ast.AsyncFunctionDef() | ast.ClassDef():
+            return []
+    return [name for name, _ in values]
+
+
+def _is_replaced(function: ast.FunctionDef) -> bool:
+    """Whether a decorator may make something else of it, such as a command of click."""
+    for decorator in function.decorator_list:
+        match decorator.func if isinstance(decorator, ast.Call) else decorator:
+            case ast.Name(id=name) | ast.Attribute(attr=name) if name in _KEEPING:
+                pass
+            case _:
+                return True
+    return False
+
+
+def _is_importable(module: Module) -> bool:
+    """Whether it is served, and an import comes to an end: it runs no server for development."""
+    values = [node.value for node in module.statements if isinstance(node, ast.Expr)]
+    return module.is_served and _RUNNING.isdisjoint(map(callee, values))
+
+
+_BESIDE = {"Process", "Thread", "create_task", "gather", "start_soon", "to_thread"}
+_RUNNING = {"launch", "main", "run", "run_app", "serve"}
+_APPLICATIONS = {
+    "app", "app_factory", "application", "build_app", "create_app", "get_app", "make_app",
+}  # fmt: skip
+_KEEPING = {"cache", "lru_cache", "wraps"}  # decorators of functools
+_MOUNTING = {"Mount", "mount", "mount_gradio_app"}
+# What makes an application of one with another interface, and what wraps one, besides middleware.
+_CONVERTERS = {
+    **dict.fromkeys(("ASGIApp", "WSGIMiddleware", "WsgiToAsgi"), "asgi"),
+    **dict.fromkeys(("ASGIMiddleware", "WSGIApp"), "wsgi"),
+}
+_WRAPPERS = {*_CONVERTERS, "ProxyFix", "WhiteNoise", "mount_gradio_app"}
+
+
+def _beside_packages(applications: list[Application]) -> list[Application]:
+    """Those of packages that are installed, where any is, and those that import such a package."""
+    installed = [each for each in applications if each.module.is_installed]
+    packages = {each.module.name.partition(".")[0] for each in installed}
+    return [
+        each
+        for each in applications
+        if each in installed
+        or not installed
+        or not packages.isdisjoint(each.module.imported_packages)
+    ]
+
+
+def _likeliest(applications: list[Application]) -> list[Application]:
+    """Those of the best standing; of these one whose module, or name in a directory, is usual."""
+    best = min((each.standing for each in applications), default=0)
+    remaining = [each for each in applications if each.standing == best]
+    usual = [each for each in remaining if each.module.stem in _USUAL_NAMES]
+    # A name says little of two packages with applications of different kinds.
+    kinds = {(each.interface, each.module.name.partition(".")[0]) for each in remaining}
+    is_mixed = len({interface for interface, _ in kinds}) > 1 and len({top for _, top in kinds}) > 1
+    if len({each.module.path for each in usual}) == 1 and not is_mixed:
+        remaining = usual
+    named = [each for each in remaining if each.is_usual]
+    if len({posixpath.dirname(each.module.path) for each in remaining}) == len(named) == 1:
+        return named
+    return sorted(remaining, key=lambda each: each.name)
+
+
+def scripts_importing(sources: Modules, package: str) -> list[Application]:
+    """The likeliest of the files that import `package`, and are no page of another one.
+
+    Pages are what it imports, what it names (`st.Page("views/a.py")`), and the files in `pages`
+    beside it; a script with pages is likelier than one without.
+    """
+    imported = sources.imported
+    scripts, named, beside_pages = [], set[str](), set[str]()
+    for m in sources.modules:
+        if package not in m.imported_packages:
+            continue
+        folder = posixpath.dirname(m.path)
+        named |= {posixpath.join(folder, text) for text in strings_in(m.tree)}
+        if posixpath.basename(folder) == "pages":
+            beside_pages.add(posixpath.dirname(folder))
+        elif m.is_served and m.name not in imported:
+            evidence = f"{m.path} imports {package}"
+            scripts.append(Application(name=m.path, interface="", evidence=evidence, module=m))
+    scripts = [each for each in scripts if each.name not in named]
+    first = [each for each in scripts if posixpath.dirname(each.name) in beside_pages]
+    return _likeliest(first or scripts)
+
+
+def _values(node: ast.AST, of_class: str = "") -> Iterator[tuple[str, ast.expr]]:
+    """Names that a statement binds; `CLASS.name` for what methods return, or set of `self`."""
+    match node:
+        case ast.ClassDef(name=name, bases=bases, body=body):
+            yield from ((name, base) for base in bases)
+            yield from (pair for inner in body for pair in _values(inner, f"{name}."))
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            definitions = (each for each in ast.walk(node) if isinstance(each, DEFINITION))
+            inside = (each for each in definitions if each is not node)
+            nested = {each for definition in inside for each in ast.walk(definition)}
+            for inner in (each for each in ast.walk(node) if each not in nested):
+                match inner:
+                    case ast.Return(value=ast.expr() as value):
+                        yield f"{of_class}{name}", value
+                    case ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=attr)]):
+                        yield f"{of_class}{attr}", inner.value
+                    case _:
+                        yield from bindings(inner)
+        case _:
+            yield from ((f"{of_class}{name}", value) for name, value in bindings(node))

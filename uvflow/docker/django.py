@@ -1,0 +1,129 @@
+"""The settings of a Django project, read by parsing them. Nothing is run."""
+
+import ast
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from uvflow.docker.health import allowed_host
+from uvflow.docker.source import Module, Sources, bindings, string, strings_in
+
+SETTINGS_MODULE = "DJANGO_SETTINGS_MODULE"
+# `environ.setdefault(…, NAME)` or `environ[…] = NAME`
+_NAMED_SETTINGS = re.compile(
+    rf"""^[^#\n]*[\"']{SETTINGS_MODULE}[\"'](?:,|\]\s*=(?:[^#\n]*\bor\b)?)\s*"""
+    rf"""[\"']([\w.]+)[\"']""",
+    re.MULTILINE,
+)
+_ENVIRONMENT_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Static:
+    """Static files that the script `manage` collects into `directory`, with some variables."""
+
+    directory: str
+    manage: str = "manage.py"
+    environment: tuple[tuple[str, str], ...]
+
+
+class Django:
+    """The settings that a Django project is served with.
+
+    The image has `named` them, or the line that starts it has (`in_line`), or wsgi.py.
+    """
+
+    def __init__(
+        self, sources: Sources, named: str | None = None, in_line: str | None = None
+    ) -> None:
+        self.sources, self.named = sources, named
+        found = ((m, _NAMED_SETTINGS.search(m.text)) for m in sources.modules[::-1])
+        # `manage`, `wsgi`, `asgi` → the module nearest to the root, and the settings it names
+        self._naming = {module.stem: (module, match[1]) for module, match in found if match}
+        served = (self._naming.get(name) for name in ("wsgi", "asgi", "manage"))
+        by_file = next((naming[1] for naming in served if naming), None)
+        self.settings_module = named or in_line or by_file
+
+    def served(self, interface: str) -> list[Module]:
+        """Every wsgi.py, or every asgi.py."""
+        named = (module for module in self.sources.modules if module.stem == interface)
+        return [module for module in named if "application" in module.text]
+
+    def value(self, name: str) -> ast.expr | None:
+        """What the settings assign to `name`, the first that they do."""
+        return next(self._values(name), None)
+
+    def _values(self, name: str) -> Iterator[ast.expr]:
+        """What they assign to `name`, themselves or through a `from … import *`."""
+        waiting, read = [self.settings_module or ""], set[str]()
+        while waiting:
+            module = self.sources.by_name.get(waiting.pop())
+            if module and module.name not in read:
+                read.add(module.name)
+                for key, value in (pair for s in module.statements for pair in bindings(s)):
+                    if key == name:
+                        yield value
+                stars = [dotted for dotted in module.imports if dotted.endswith(".*")]
+                waiting += [dotted.removesuffix(".*") for dotted in stars[::-1]]
+
+    def text(self, name: str) -> str | None:
+        """The same where it is a string."""
+        return string(self.value(name))
+
+    def static(self, environment: tuple[tuple[str, str], ...]) -> Static | None:
+        """How to run `collectstatic`; None where the settings have nothing to collect.
+
+        Settings may refuse to load without a secret key: it gets a placeholder, for this step.
+        """
+        directory = _directory(self.value("STATIC_ROOT"))
+        apps = self._strings("INSTALLED_APPS")
+        if directory is None or "django.contrib.staticfiles" not in apps:
+            return None
+        texts = filter(_ENVIRONMENT_VARIABLE.fullmatch, strings_in(self.value("SECRET_KEY")))
+        variables = dict.fromkeys(texts, "collectstatic-only")
+        manage, named = self._naming.get("manage", (None, None))
+        if self.settings_module not in (named, self.named):
+            variables[SETTINGS_MODULE] = str(self.settings_module)
+        path = manage.path if manage else "manage.py"
+        return Static(
+            directory=posixpath.join(posixpath.dirname(path), directory),
+            manage=path,
+            environment=tuple(sorted({**variables, **dict(environment)}.items())),
+        )
+
+    def _strings(self, name: str) -> set[str]:
+        """The strings in what is assigned to `name`, and to the names that this is made of."""
+        waiting, read, strings = [name], set[str](), set[str]()
+        while waiting:
+            if (each := waiting.pop()) not in read:
+                read.add(each)
+                nodes = [node for value in self._values(each) for node in ast.walk(value)]
+                waiting += [node.id for node in nodes if isinstance(node, ast.Name)]
+                strings |= {text for text in map(string, nodes) if text is not None}
+        return strings
+
+    def allowed_host(self) -> str | None:
+        """A name that ALLOWED_HOSTS has; empty where 127.0.0.1 will do, None where computed."""
+        return allowed_host(self.value("ALLOWED_HOSTS"))
+
+    def remarks(self) -> Iterator[str]:
+        """What the user should know: files that cannot be written, or are not collected."""
+        root = self.value("STATIC_ROOT")
+        if root and not _directory(root):
+            yield f"the STATIC_ROOT of {self.settings_module} is computed: it is not collected"
+        if any("sqlite3" in text for text in strings_in(self.value("DATABASES"))):
+            yield f"{self.settings_module} keeps an SQLite database, and the image is not writable"
+        if self.value("MEDIA_ROOT"):
+            yield f"{self.settings_module} has a MEDIA_ROOT: mount a volume there to keep uploads"
+
+
+def _directory(value: ast.expr | None) -> str | None:
+    """A directory below the one of manage.py, or an absolute one."""
+    match value:  # BASE_DIR / "…", os.path.join(BASE_DIR, "…"), str(…)
+        case ast.BinOp(left=ast.Name(), op=ast.Div(), right=inner):
+            return _directory(inner)
+        case ast.Call(args=[ast.Name(), inner]) | ast.Call(func=ast.Name(id="str"), args=[inner]):
+            return _directory(inner)
+    path = string(value)
+    return path and path.rstrip("/")
