@@ -9,6 +9,7 @@ from uvflow.docker.source import (
     DEFINITION,
     FUNCTION,
     NOT_SERVED,
+    PROGRAM_NAMES,
     Module,
     Modules,
     bindings,
@@ -33,6 +34,12 @@ FRAMEWORKS = {
 _USUAL_NAMES = {
     "__init__", "api", "app", "application", "asgi", "main", "run", "serve", "server", "wsgi",
 }  # fmt: skip
+
+# distribution → how a file that imports it is run
+_RUN_BY = {
+    "chainlit": "chainlit run --headless --host=0.0.0.0 --port=8000",
+    "panel": "panel serve --address=0.0.0.0 --port=5006",
+}
 
 _MADE = ast.Call | ast.Attribute
 _DEPTH = 9  # of `Factory().debug(False).build().app`
@@ -338,6 +345,20 @@ def scripts_importing(sources: Modules, package: str) -> list[Application]:
     scripts = [each for each in scripts if each.name not in named]
     first = [each for each in scripts if posixpath.dirname(each.name) in beside_pages]
     return _likeliest(first or scripts)
+
+
+def programs(sources: Modules) -> list[tuple[str, tuple[str, ...]]]:
+    """Files that can be run, and how, in the order in which a person would name them."""
+    ranked: list[tuple[int, int, str, tuple[str, ...]]] = []
+    for module in (module for module in sources.modules if module.is_program):
+        name, stem, path = module.name.removesuffix(".__main__"), module.stem, module.path
+        rank = PROGRAM_NAMES.index(stem) if stem in PROGRAM_NAMES else len(PROGRAM_NAMES)
+        is_found = module.is_installed or ("." in module.name and module.base == ".")
+        words: tuple[str, ...] = ("python", "-m", name) if is_found else ("python", path)
+        for framework in _RUN_BY.keys() & module.imported_packages:
+            words = (*_RUN_BY[framework].split(), path)
+        ranked.append((name.count("."), rank, path, words))
+    return [(path, words) for _, _, path, words in sorted(ranked)]
 
 
 def _values(node: ast.AST, of_class: str = "") -> Iterator[tuple[str, ast.expr]]:

@@ -1,29 +1,30 @@
 """What a container starts: the command, its port, its health check, and the evidence."""
 
 import ast
-import json
 import re
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from uvflow.docker import header
-from uvflow.docker.applications import FRAMEWORKS, Application, Applications, scripts_importing
-from uvflow.docker.context import source_text
-from uvflow.docker.django import SETTINGS_MODULE, Django
+from uvflow.docker import refusals
+from uvflow.docker.applications import Application, Applications, programs, scripts_importing
+from uvflow.docker.evidence import Evidence
 from uvflow.docker.health import health_path, trusted_host
 from uvflow.docker.lint import shell
-from uvflow.docker.listening import STREAMLIT_PORT, Ports, configured_ports, named_ports
-from uvflow.docker.settings import Settings
-from uvflow.docker.source import PROGRAM_NAMES, Module, Sources, read_files
+from uvflow.docker.servers import (
+    RELOADING,
+    SERVERS,
+    STREAMLIT_PORT,
+    WEBSOCKET_WORKERS,
+    Ports,
+    configured_ports,
+    named_ports,
+    servers_of,
+)
+from uvflow.docker.source import Module, Sources, read_files
 from uvflow.errors import UsageError
-from uvflow.files import text_if_there
-from uvflow.project.manifest import Project
 
-_PORT = 8000
-_RESERVED = 1023  # the highest port of root's
 _STREAMLIT_SET_PORT = re.compile(r"^\s*port\s*=\s*(\d{1,5})\b", re.MULTILINE)
 _STREAMLIT_SET_PATH = re.compile(r"^\s*baseUrlPath\s*=\s*[\"']/?([\w/-]*\w)", re.MULTILINE)
 
@@ -60,62 +61,10 @@ class Start:
 
 Candidate = Start | Application
 
-
-class _Server(NamedTuple):
-    interfaces: Words
-    command: str  # before the application
-    factory: str  # how the application is named where it is one
-
-
-# Production servers by their distributions, of each interface the preferred first. Workers of
-# gunicorn show that they live by touching a file, which a disk may delay.
-_GUNICORN = "gunicorn --bind=0.0.0.0:{port} --access-logfile=- --worker-tmp-dir=/dev/shm"
-_GRANIAN = "granian --interface={interface} --host=0.0.0.0 --port={port}"
-_HYPERCORN = "hypercorn --bind=0.0.0.0:{port} --access-logfile=-"
-_WAITRESS = "waitress-serve --listen=0.0.0.0:{port}"
-_SERVERS: Mapping[str, _Server] = {
-    "gunicorn": _Server(("wsgi",), _GUNICORN, "{name}()"),
-    "uvicorn": _Server(("asgi",), "uvicorn --host=0.0.0.0 --port={port}", "--factory {name}"),
-    "hypercorn": _Server(("asgi",), _HYPERCORN, "{name}()"),
-    "granian": _Server(("wsgi", "asgi"), _GRANIAN, "--factory {name}"),
-    "waitress": _Server(("wsgi",), _WAITRESS, "--call {name}"),
-    "daphne": _Server(("asgi",), "daphne --bind=0.0.0.0 --port={port}", "{name}"),
-}
-_RELOADING = {"gunicorn", "hypercorn", "uvicorn"}
-
-# How gunicorn serves WebSockets, in the order of Flask-SocketIO (its docs, "Gunicorn Web Server").
-_WEBSOCKET_WORKERS = {
-    "eventlet": "--worker-class=eventlet",
-    "gevent-websocket": "--worker-class=geventwebsocket.gunicorn.workers.GeventWebSocketWorker",
-    "gevent": "--worker-class=gevent",
-    "flask-socketio": "--threads=100",
-}
-
 # `waitress-serve` is none of them, nor is a program of the project. A shell that waits has a trap,
 # and a script of a shell most often ends with `exec` of a server.
-_END_AT_SIGTERM = {*_SERVERS, "arq", "celery", "dramatiq", "fastapi", "flask", "rq", "streamlit"}
+_END_AT_SIGTERM = {*SERVERS, "arq", "celery", "dramatiq", "fastapi", "flask", "rq", "streamlit"}
 _SHELL_ENDS = re.compile(r"(?:.*\.)?(?:ba)?sh|wait")
-
-# Those with a service of their own as well, which is not looked for.
-_WEB = {
-    *FRAMEWORKS, "blacksheep", "chainlit", "cherrypy", "connexion", "django", "falcon", "gradio",
-    "nicegui", "panel", "pyramid", "robyn", "sanic", "streamlit",
-}  # fmt: skip
-_UNREAD = _WEB - {*FRAMEWORKS, "django", "streamlit"}
-_UNREAD_APPLICATION = re.compile(
-    r"(?:blacksheep|connexion|falcon|sanic)\.(?:asgi\.)?"
-    r"(?:App|Application|AsyncApp|FlaskApp|Sanic)"
-)
-_NOT_INSTALLED = "uv installs no project that has no [build-system]"
-_RUN_BY = {
-    "chainlit": "chainlit run --headless --host=0.0.0.0 --port=8000",
-    "panel": "panel serve --address=0.0.0.0 --port=5006",
-}
-_HANDFUL = 5
-_WAYS = (
-    'set `command = ["python", "-m", "…"]` or `app = "module:attribute"` in [tool.uvflow.docker], '
-    "or add a script to [project.scripts]"
-)
 
 # The variable that tells a framework its application → the interface of that.
 _APP_VARIABLES = {"FLASK_APP": "wsgi", "LITESTAR_APP": "asgi", "QUART_APP": "asgi"}
@@ -125,10 +74,6 @@ _APP_VARIABLE = re.compile(
 _WSGI_APP = re.compile(r"^wsgi_app *= *[\"']([\w.]+:\w+(?:\(\))?)[\"']", re.MULTILINE)
 # A worker that serves ASGI (uvicorn docs, "Deployment", "Gunicorn").
 _ASGI_WORKER = re.compile(r"^worker_class *= *[\"'][\w.]*[Uu]vicorn[\w.]*[\"']", re.MULTILINE)
-_MOST = 1 << 16  # bytes of a Procfile, or of a file that may name the application
-# In the order in which Compose looks for them; it reads the first alone.
-_COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-
 # Options of `uv run` that have a value, by how they end; no other does but a few of one letter.
 _WITH_VALUE = (
     r"--(?!no-(?:env-file|index|project|managed)|managed)[\w-]*"
@@ -157,52 +102,10 @@ _ELSEWHERE = {
 }  # fmt: skip
 _DEVELOPMENT = re.compile(r"\b(?:runserver|flask (?:.* )?run|fastapi dev)\b|--(?:reload|debug)\b")
 _NO_SERVICE = {"cat", "ipython", "pytest", "sleep", "tail", "true"}
-_SERVING = re.compile(rf"^\[|\b(?:{'|'.join(_SERVERS)})\b")  # of a compose file
-_PROXY = re.compile(r"caddy|envoy|frontend|haproxy|nginx|proxy|traefik")
-_PROCESS = re.compile(r"^([\w-]+):[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)  # of a Procfile
 
 
-@dataclass(kw_only=True)
-class Search:
-    """Where a start command is looked for.
-
-    `installed` are the distributions of production, `direct` the project's own dependencies,
-    `scripts` is `[project.scripts]` of a project that is installed, `members` are the directories
-    of the others in a workspace whose root this is. Of the `services` that a compose file builds
-    here, `service` is the web process: the only one, or the only one that publishes a port.
-    `shadowed` is the compose file that Compose would not read beside a new compose.yaml.
-    """
-
-    project: Project
-    settings: Settings
-    sources: Sources
-    installed: frozenset[str]
-    direct: frozenset[str]
-    scripts: Mapping[str, str]
-    members: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        self.entries = dict(_PROCESS.findall(self._file("Procfile")))
-        self.classes = dict(row for name, row in FRAMEWORKS.items() if name in self.installed)
-        if "Bottle" in self.classes:
-            self.classes["default_app"] = "wsgi"
-        self.web = Applications(self.sources, self.classes)
-        line = " ".join(self.settings.command or ()) or self.entries.get("web", "")
-        named = re.search(rf"\b{SETTINGS_MODULE}=[\"']?([\w.]+)", line)
-        in_image = dict(self.settings.environment).get(SETTINGS_MODULE)
-        self.django = Django(self.sources, in_image, in_line=named[1] if named else None)
-        files = {name: text for name in _COMPOSE if (text := self._file(name))}
-        self.shadowed = "" if "compose.yaml" in files else next(iter(files), "")
-        compose = next((text for text in files.values() if header.read(text) is None), "")
-        found = self.project.root.glob("*compose[.-]prod*.y*ml")
-        texts = [compose, *(self._file(path.name) for path in sorted(found)[:1])]
-        self.services = _built_here([self._compose_services(text) for text in texts if text])
-        self.service = _web_service(self.services)
-        self.published = _container_ports(self.services.get(self.service, {}))
-        # A user that is not root may bind no lower one, but in Docker.
-        one = self.published[0] if len(self.published) == 1 else 0
-        self.usable = one if one > _RESERVED else 0
-        self.given = self.settings.port or self.usable or _PORT
+class Search(Evidence):
+    """Where a start command is looked for."""
 
     def start(self) -> Start:
         """The start command, by the first evidence that exists.
@@ -213,13 +116,9 @@ class Search:
         evidence = (self._settings, *files, self._objects, self._scripts)
         candidates = next(filter(None, (tuple[Candidate, ...](find()) for find in evidence)), ())
         if not candidates:
-            raise self._no_start_error()
+            raise refusals.no_start(self, self.processes())
         if len(candidates) > 1:
-            raise UsageError(
-                "several things could be started, and nothing tells which is meant",
-                cause=", ".join(each.evidence for each in candidates),
-                hint=_lines(candidates),
-            )
+            raise refusals.several_starts((each.evidence, _setting(each)) for each in candidates)
         [chosen] = candidates
         start = self._published(chosen if isinstance(chosen, Start) else self._served(chosen))
         *_, program = self._programs(start.command)
@@ -286,22 +185,6 @@ class Search:
             remarks = (*remarks, f"{why}: with status 400 the image counts as healthy as well")
         return replace(start, health=health, host=host, remarks=remarks)
 
-    def _file(self, name: str) -> str:
-        path = self.project.root / name
-        return "" if path.is_dir() else text_if_there(path, _MOST) or ""
-
-    def _compose_services(self, text: str) -> dict[str, Mapping[str, Any]]:
-        """The services of a compose file, each with what it extends."""
-        services = _services(text)
-        whole: dict[str, Mapping[str, Any]] = {}
-        for name, service in services.items():
-            extends = service.get("extends") or {}
-            of = extends if isinstance(extends, Mapping) else {"service": extends}
-            file = str(of.get("file") or "")
-            others = _services(self._configuration(file)) if file else services
-            whole[name] = {**others.get(str(of.get("service")), {}), **service}
-        return whole
-
     def _line(self, service: Mapping[str, Any]) -> str:
         """Its `command` for a shell; empty where that serves nothing, or needs another image."""
         command = service.get("command") or ""
@@ -324,21 +207,12 @@ class Search:
             named_ports(
                 command,
                 " ".join((*exported, *(f"{key}={value}" for key, value in environ.items()))),
-                lambda name: self._configuration(name, folder),
+                lambda name: self.configuration(name, folder),
                 self.given,
             )
             for environ, command in (started if words[-1].startswith(_TRAP) else started[-1:])
         )
         return next((each for each in ports if each), ())
-
-    def _configuration(self, name: str, folder: str = "") -> str:
-        """The text of a file or a module of the project that configures a server."""
-        kind, _, place = name.rpartition(":")
-        if kind == "python":
-            return self.sources.by_name[place].text if place in self.sources.by_name else ""
-        path = Path(folder, place)
-        is_inside = not path.is_absolute() and ".." not in path.parts
-        return source_text(self.project.root / path) if is_inside else ""
 
     def _settings(self) -> Iterator[Candidate]:
         command, app = self.settings.command, self.settings.app
@@ -360,14 +234,14 @@ class Search:
 
     def _configured(self) -> Iterator[Application]:
         entrypoint = self.project.table("tool", "fastapi").get("entrypoint")
-        named = _WSGI_APP.search(self._file("gunicorn.conf.py"))
+        named = _WSGI_APP.search(self.file("gunicorn.conf.py"))
         if isinstance(entrypoint, str) and ":" in entrypoint:
             yield self._named(entrypoint, "asgi", "[tool.fastapi] entrypoint")
         elif named and "gunicorn" in self.installed:
             yield self._named(named[1], "wsgi", "wsgi_app in gunicorn.conf.py")
         else:
             for file in (".env", ".flaskenv"):
-                if match := _APP_VARIABLE.search(self._file(file)):
+                if match := _APP_VARIABLE.search(self.file(file)):
                     variable, value = match.groups()
                     interface = _APP_VARIABLES[variable]
                     yield from self._of_variable(value, interface, f"{variable} in {file}")
@@ -444,12 +318,13 @@ class Search:
 
     def _beside(self, found: Collection[Application]) -> list[Start]:
         """Programs that serve one of `found` beside their own work, or that serve another page."""
-        programs, sources = self._runnable(), self.sources
-        unread = sorted(_UNREAD & self.installed)
+        sources, runnable = self.sources, programs(self.sources)
+        found_programs = [Start(command=words, evidence=path) for path, words in runnable]
+        unread = sorted(refusals.UNREAD & self.installed)
         pages = {page.name for name in unread for page in scripts_importing(sources, name)}
         pages -= {each.module.path for each in found}
-        served = [program for program in programs if program.evidence in pages]
-        return served or (programs[:2] if self.web.are_served_by_a_program() else [])
+        served = [program for program in found_programs if program.evidence in pages]
+        return served or (found_programs[:2] if self.web.are_served_by_a_program() else [])
 
     def _check_members(self, found: Collection[Application]) -> None:
         """Raises UsageError where `found` is of a member, and one that no sync installs has more.
@@ -489,7 +364,7 @@ class Search:
 
     def _streamlit_config(self) -> tuple[int | None, str]:
         """The port that is set, and the path of the health check (Streamlit docs, "Docker")."""
-        text = self._file(".streamlit/config.toml")
+        text = self.file(".streamlit/config.toml")
         port, path = _STREAMLIT_SET_PORT.search(text), _STREAMLIT_SET_PATH.search(text)
         health = f"{'/' + path[1] if path else ''}/_stcore/health"
         return self.settings.port or (int(port[1]) if port else None), health
@@ -500,21 +375,8 @@ class Search:
         programs = {target: name for name, target in reversed([*self.scripts.items()])}
         # aiohttp and tornado are clients as well
         is_web = any("web.Application(" in module.text for module in self.sources.modules)
-        if not (is_web or _WEB & self.direct):
+        if not (is_web or refusals.WEB & self.direct):
             yield from map(self._script, sorted(programs.values()))
-
-    def _runnable(self) -> list[Start]:
-        """Files that can be run, in the order in which a person would name them."""
-        ranked: list[tuple[int, int, str, Words]] = []
-        for module in (module for module in self.sources.modules if module.is_program):
-            name, stem, path = module.name.removesuffix(".__main__"), module.stem, module.path
-            rank = PROGRAM_NAMES.index(stem) if stem in PROGRAM_NAMES else len(PROGRAM_NAMES)
-            is_found = module.is_installed or ("." in module.name and module.base == ".")
-            words: Words = ("python", "-m", name) if is_found else ("python", path)
-            for framework in _RUN_BY.keys() & module.imported_packages:
-                words = (*_RUN_BY[framework].split(), path)
-            ranked.append((name.count("."), rank, path, words))
-        return [Start(command=words, evidence=path) for _, _, path, words in sorted(ranked)]
 
     def _script(self, name: str) -> Start:
         where = f"`{name}` of [project.scripts]"
@@ -523,21 +385,21 @@ class Search:
     def _served(self, found: Application) -> Start:
         name = self._server(found.interface)
         if name is None or (found.name.endswith(")") and name != "gunicorn"):
-            raise self._no_server_error(found)
-        server, command = _SERVERS[name], _SERVERS[name].command
-        bound = configured_ports(name, command, self._configuration, self.given)
+            raise refusals.no_server(self, found)
+        server, command = SERVERS[name], SERVERS[name].command
+        bound = configured_ports(name, command, self.configuration, self.given)
         port = self.settings.port or _last(bound) or self.given
         if name == "gunicorn" and "flask-socketio" in self.installed:
-            worker = next(w for each, w in _WEBSOCKET_WORKERS.items() if each in self.installed)
+            worker = next(w for each, w in WEBSOCKET_WORKERS.items() if each in self.installed)
             command = f"{command} --workers=1 {worker}"
         line = f"{command} {server.factory if found.is_factory else '{name}'}"
         values = {"port": port, "interface": found.interface, "name": found.name}
         words = tuple(word.format_map(values) for word in line.split())
-        has_conf = name == "gunicorn" and bool(self._file("gunicorn.conf.py"))
+        has_conf = name == "gunicorn" and bool(self.file("gunicorn.conf.py"))
         own = self.sources.origin(found.name.replace(":", "."))
         return Start(
             command=words,
-            development=(words[0], *(["--reload"] if name in _RELOADING else []), *words[1:]),
+            development=(words[0], *(["--reload"] if name in RELOADING else []), *words[1:]),
             evidence=f"{found.evidence}; {name} is a dependency",
             port=port,
             health=self._health(self.web.outermost - {own}),
@@ -585,7 +447,7 @@ class Search:
     def _forwarding(self, words: Words) -> Words:
         """The same, by a shell that hands signals on if the script that they start does not."""
         script = words[1:2] if shell.program(words) in {"bash", "sh"} else words[:1]
-        text = self._configuration(script[0]) if script else ""
+        text = self.configuration(script[0]) if script else ""
         if not re.match(r"#!.*sh\b", text) or re.search(r"\b(?:exec|trap)\b", text):
             return words
         return ("sh", "-c", f"{_TRAP} {{ {shlex.join(words)}; }} & wait $!")
@@ -598,192 +460,19 @@ class Search:
 
     def _server(self, interface: str) -> str | None:
         has_both = self.installed >= {"gunicorn", "uvicorn"}
-        if interface == "asgi" and has_both and _ASGI_WORKER.search(self._file("gunicorn.conf.py")):
+        if interface == "asgi" and has_both and _ASGI_WORKER.search(self.file("gunicorn.conf.py")):
             return "gunicorn"
-        return next((name for name in _servers(interface) if name in self.installed), None)
-
-    def _no_server_error(self, found: Application) -> UsageError:
-        # No other server than gunicorn calls a factory with arguments.
-        servers = ["gunicorn"] if found.name.endswith(")") else _servers(found.interface)
-        cause = f"looked for {', '.join(servers)}; a development server does not count"
-        take = "name the extra or group that has one in [tool.uvflow.profiles.prod]"
-        tables = {
-            "groups": self.project.table("dependency-groups"),
-            "extras": self.project.table("project", "optional-dependencies"),
-        }
-        for key, lists in tables.items():
-            for name, requirements in lists.items():
-                text = " ".join(f" {each}".lower() for each in requirements)
-                if server := re.search(rf" ({'|'.join(servers)})(?![\w-])", text):
-                    cause = f"{server[1]} is in the {key[:-1]} `{name}`, which prod leaves out"
-                    take = f'set `{key} = ["{name}"]` in [tool.uvflow.profiles.prod]'
-        return UsageError(
-            f"no server for {found.name} is among the production dependencies",
-            cause=cause,
-            hint=f"`uv add {servers[0]}`, {take}, or set `command` in [tool.uvflow.docker]",
-        )
-
-    def _no_start_error(self) -> UsageError:
-        visible: list[Candidate] = [
-            *map(self._script, self.scripts),
-            *self._unread_applications(),
-            *self._runnable(),
-        ]
-        if others := self.processes():
-            visible = [Start(command=words, evidence=name) for name, words in others]
-        cause, advice = self._why_not(others)
-        lines = [] if self.members else [_lines(visible[:_HANDFUL])] if visible else []
-        return UsageError(
-            "found nothing for the container to start",
-            cause=cause,
-            hint=", or ".join(filter(None, (advice, *lines))) or _WAYS,
-        )
-
-    def _why_not(self, others: Collection[object]) -> tuple[str, str]:
-        """Why there is nothing to start, and advice, which may be empty."""
-        modules = [module for module in self.sources.modules if module.is_served]
-        calls = [f"{name.partition('.')[0]}()" for name in self.classes]
-        has = ", ".join(f"{m.path} has {c}" for m in modules for c in calls if c[:-1] in m.text)
-        unread = {m.path: sorted(m.imported_packages & _UNREAD) for m in modules}
-        imports = ", ".join(f"{path} imports {n}" for path, names in unread.items() for n in names)
-        factories = [f"{each}()" for each in sorted(self.web.factories - self.web.found.keys())]
-        named = " and ".join(self.project.table("project", "scripts"))
-        is_off = "build-system" in self.project.manifest
-        off = "[tool.uv] has `package = false`" if is_off else _NOT_INSTALLED
-        add = "" if is_off else "add a [build-system], or "
-        programs = " or ".join(each.evidence for each in self._runnable()[:_HANDFUL])
-        reasons: tuple[tuple[object, str, str], ...] = (
-            (
-                self.members,
-                "this is the root of a workspace, and has nothing of its own",
-                f"run `uvflow docker` in {' or '.join(self.members)}",
-            ),
-            (others, "the Procfile has no `web`", ""),
-            (
-                self.scripts,
-                "the programs of a project with a web framework are not its service",
-                "",
-            ),
-            (
-                factories,
-                f"{' and '.join(factories)} cannot be called without arguments",
-                "assign what it returns to `app` in a module, such as main.py or wsgi.py",
-            ),
-            ("Dash()" in has, f"{has}, and no name for its server", "add `server = app.server`"),
-            (has, f"{has}, but no name for it can be read there", ""),
-            (imports, f"{imports}, whose applications are not looked for", ""),
-            (
-                "django" in self.installed and self.django.settings_module,
-                "Django has no wsgi.py and no asgi.py here, and its settings name none",
-                "",
-            ),
-            (
-                named,
-                f"{named} of [project.scripts] is not in the image: {off}",
-                f"{add}set `package = true` in [tool.uv], and run `uv lock`",
-            ),
-            (programs, f"nothing tells that {programs} is the service, and not a tool", ""),
-            (True, "no web application, no installed program, no `web` in a Procfile", ""),
-        )
-        return next((cause, advice) for holds, cause, advice in reasons if holds)
-
-    def _unread_applications(self) -> Iterator[Candidate]:
-        """Those of frameworks that are not looked for, as far as a module has a name for one."""
-        for module in self.sources.modules:
-            for node in module.statements if module.is_served else ():
-                match node:
-                    case ast.Assign(targets=[ast.Name(id=name), *_], value=ast.Call(func=made)):
-                        first, dot, rest = ast.unparse(made).partition(".")
-                        dotted = f"{module.imports.get(first, first)}{dot}{rest}"
-                        if _UNREAD_APPLICATION.fullmatch(dotted):
-                            yield self._named(f"{module.name}:{name}", "", module.path)
-                    case ast.Assign(targets=[ast.Tuple(elts=[ast.Name(id="app" as name), *_])]):
-                        yield self._named(f"{module.name}:{name}", "", module.path)
-                    case ast.ClassDef(name="WorkerSettings"):
-                        command = ("arq", f"{module.name}.WorkerSettings")
-                        yield Start(command=command, evidence=module.path)
+        return next((name for name in servers_of(interface) if name in self.installed), None)
 
 
-def _services(text: str) -> dict[str, Mapping[str, Any]]:
-    """Those of a compose file."""
-    import yaml  # 15 ms, for a project with a compose file only
-
-    class Loader(yaml.SafeLoader):  # with the tags `!reset` and `!override` of Compose
-        pass
-
-    def list_of(loader: Loader, _tag: str, node: yaml.Node) -> list[Any]:
-        if isinstance(node, yaml.SequenceNode):
-            return loader.construct_sequence(node, deep=True)
-        return []
-
-    Loader.add_multi_constructor("!", list_of)
-    try:
-        services = yaml.load(text, Loader)["services"].items()  # noqa: S506  a safe loader
-        return {str(name): each for name, each in services if isinstance(each, Mapping)}
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
-        return {}
-
-
-def _built_here(files: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, Mapping[str, Any]]:
-    """The services of files, the later of which change the earlier, that are built here.
-
-    Neither a proxy is one, nor what is started with a profile.
-    """
-    services: dict[str, Mapping[str, Any]] = {}
-    for file in files:
-        services |= {name: {**services.get(name, {}), **each} for name, each in file.items()}
-    return {
-        name: each
-        for name, each in services.items()
-        if _build(each, "context") in {".", "./"}
-        and not each.get("profiles")
-        and not _PROXY.search(f"{name} {_build(each, 'dockerfile')}")
-    }
-
-
-def _web_service(services: Mapping[str, Mapping[str, Any]]) -> str:
-    """The only one; else the only one with a port, or that starts a server where none has."""
-    published = [name for name, each in services.items() if each.get("ports")]
-    texts = {name: f"{each.get('expose')} {each.get('command')}" for name, each in services.items()}
-    serving = [name for name, text in texts.items() if _SERVING.search(text)]
-    web = [*services] if len(services) == 1 else published or serving
-    return web[0] if len(web) == 1 else ""
-
-
-def _container_ports(service: Mapping[str, Any]) -> list[int]:
-    """The TCP ports of the container that are published, else those that are exposed."""
-    texts = (
-        f"{each.get('target')}/{each.get('protocol', 'tcp')}" if isinstance(each, Mapping) else each
-        for each in service.get("ports") or service.get("expose") or ()
-    )
-    found = (re.search(r"(?:^|:|:-)(\d{1,5})\}?(?:/tcp)?$", str(text)) for text in texts)
-    return [int(match[1]) for match in found if match]
-
-
-def _build(service: Mapping[str, Any], key: str) -> Any:
-    """What it is built by; a string is the context, and the dockerfile has a default."""
-    build = service.get("build")
-    if isinstance(build, Mapping):
-        return build.get(key, "." if key == "context" else "")
-    return build if key == "context" else ""
+def _setting(candidate: Candidate) -> str:
+    if isinstance(candidate, Start):
+        return refusals.command_setting(candidate.command)
+    return refusals.app_setting(f"{candidate.name}{'()' if candidate.is_factory else ''}")
 
 
 def _last(ports: Ports) -> int | None:
     return ports[-1] if ports and not isinstance(ports, str) else None
-
-
-def _servers(interface: str) -> list[str]:
-    return [name for name, server in _SERVERS.items() if interface in server.interfaces]
-
-
-def _lines(candidates: Iterable[Candidate]) -> str:
-    lines = (
-        f"`command = {json.dumps(each.command, ensure_ascii=False)}`"
-        if isinstance(each, Start)
-        else f'`app = "{each.name}{"()" if each.is_factory else ""}"`'
-        for each in candidates
-    )
-    return f"write in [tool.uvflow.docker]: {' or '.join(lines)}"
 
 
 _QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"")

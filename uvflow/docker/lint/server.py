@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from uvflow.docker import listening
+from uvflow.docker import servers
 from uvflow.docker.applications import FRAMEWORKS, Applications
 from uvflow.docker.lint.model import Dockerfile, ShellCommand
 from uvflow.docker.lint.needs import (
@@ -63,10 +63,10 @@ def ports(linted: Dockerfile, command: ShellCommand) -> list[str]:
     own = {name: value for name, value in environ.items() if _OPTIONS.match(name)}
     variables, given = " ".join(map("=".join, own.items())), environ.get("PORT", "")
     port = int(given) if given.isdecimal() else 8000
-    found = listening.named_ports(command.words, variables, lambda _: settings, port)
+    found = servers.named_ports(command.words, variables, lambda _: settings, port)
     if isinstance(found, str):
         return ["a socket"] if found.endswith("a socket") else []
-    return [*map(str, found or (listening.STREAMLIT_PORT,))]
+    return [*map(str, found or (servers.STREAMLIT_PORT,))]
 
 
 def unserved(linted: Dockerfile, command: ShellCommand) -> Iterator[str]:

@@ -1,11 +1,45 @@
-"""The ports that a command listens on, by its options and the configuration it names. Pure."""
+"""The servers of applications: how each is started, and the ports a command listens on. Pure."""
 
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from uvflow.docker.lint import shell
 from uvflow.docker.source import assigned_text
+
+
+class Server(NamedTuple):
+    """What it serves, and its command; the names in braces are filled in."""
+
+    interfaces: tuple[str, ...]
+    command: str  # before the application
+    factory: str  # how the application is named where it is one
+
+
+# Production servers by their distributions, of each interface the preferred first. Workers of
+# gunicorn show that they live by touching a file, which a disk may delay.
+_GUNICORN = "gunicorn --bind=0.0.0.0:{port} --access-logfile=- --worker-tmp-dir=/dev/shm"
+_GRANIAN = "granian --interface={interface} --host=0.0.0.0 --port={port}"
+_HYPERCORN = "hypercorn --bind=0.0.0.0:{port} --access-logfile=-"
+_WAITRESS = "waitress-serve --listen=0.0.0.0:{port}"
+SERVERS: Mapping[str, Server] = {
+    "gunicorn": Server(("wsgi",), _GUNICORN, "{name}()"),
+    "uvicorn": Server(("asgi",), "uvicorn --host=0.0.0.0 --port={port}", "--factory {name}"),
+    "hypercorn": Server(("asgi",), _HYPERCORN, "{name}()"),
+    "granian": Server(("wsgi", "asgi"), _GRANIAN, "--factory {name}"),
+    "waitress": Server(("wsgi",), _WAITRESS, "--call {name}"),
+    "daphne": Server(("asgi",), "daphne --bind=0.0.0.0 --port={port}", "{name}"),
+}
+RELOADING = {"gunicorn", "hypercorn", "uvicorn"}
+
+# How gunicorn serves WebSockets, in the order of Flask-SocketIO (its docs, "Gunicorn Web Server").
+WEBSOCKET_WORKERS = {
+    "eventlet": "--worker-class=eventlet",
+    "gevent-websocket": "--worker-class=geventwebsocket.gunicorn.workers.GeventWebSocketWorker",
+    "gevent": "--worker-class=gevent",
+    "flask-socketio": "--threads=100",
+}
 
 Ports = tuple[int, ...] | str  # empty where nothing tells; or why there is none
 
@@ -29,6 +63,11 @@ _SOCKET = re.compile(r"\bunix:|\bfd://|--(?:uds|fd|unix-socket)\b|^daphne .*-u "
 _IN_VARIABLE = re.compile(r"(?:environ|getenv)(?:\.get)?\W{1,2}PORT\b")
 # The port after a colon, or the default of a variable such as PORT.
 _BOUND = re.compile(r"(?::|PORT[\"'] *, *[\"']?)(\d{1,5})\b")
+
+
+def servers_of(interface: str) -> list[str]:
+    """Those that serve it, the preferred first."""
+    return [name for name, server in SERVERS.items() if interface in server.interfaces]
 
 
 def named_ports(

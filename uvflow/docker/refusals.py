@@ -1,0 +1,158 @@
+"""Why no start command can be chosen, and the lines to write that say which one is meant."""
+
+import ast
+import json
+import re
+from collections.abc import Iterable, Iterator
+
+from uvflow.docker.applications import FRAMEWORKS, Application, programs
+from uvflow.docker.evidence import Evidence
+from uvflow.docker.servers import servers_of
+from uvflow.errors import UsageError
+
+# Frameworks with a service; that of some is not looked for.
+WEB = {
+    *FRAMEWORKS, "blacksheep", "chainlit", "cherrypy", "connexion", "django", "falcon", "gradio",
+    "nicegui", "panel", "pyramid", "robyn", "sanic", "streamlit",
+}  # fmt: skip
+UNREAD = WEB - {*FRAMEWORKS, "django", "streamlit"}
+_UNREAD_APPLICATION = re.compile(
+    r"(?:blacksheep|connexion|falcon|sanic)\.(?:asgi\.)?"
+    r"(?:App|Application|AsyncApp|FlaskApp|Sanic)"
+)
+_NOT_INSTALLED = "uv installs no project that has no [build-system]"
+_HANDFUL = 5
+_WAYS = (
+    'set `command = ["python", "-m", "…"]` or `app = "module:attribute"` in [tool.uvflow.docker], '
+    "or add a script to [project.scripts]"
+)
+
+
+def command_setting(words: Iterable[str]) -> str:
+    """The line of `[tool.uvflow.docker]` that starts `words`."""
+    return f"`command = {json.dumps([*words], ensure_ascii=False)}`"
+
+
+def app_setting(name: str) -> str:
+    return f'`app = "{name}"`'
+
+
+def several_starts(found: Iterable[tuple[str, str]]) -> UsageError:
+    """`found` are the evidence of each start and the line that means it."""
+    evidence, lines = zip(*found, strict=True)
+    return UsageError(
+        "several things could be started, and nothing tells which is meant",
+        cause=", ".join(evidence),
+        hint=_to_write(lines),
+    )
+
+
+def no_server(evidence: Evidence, found: Application) -> UsageError:
+    """No other server than gunicorn calls a factory with arguments."""
+    servers = ["gunicorn"] if found.name.endswith(")") else servers_of(found.interface)
+    cause = f"looked for {', '.join(servers)}; a development server does not count"
+    take = "name the extra or group that has one in [tool.uvflow.profiles.prod]"
+    tables = {
+        "groups": evidence.project.table("dependency-groups"),
+        "extras": evidence.project.table("project", "optional-dependencies"),
+    }
+    for key, lists in tables.items():
+        for name, requirements in lists.items():
+            text = " ".join(f" {each}".lower() for each in requirements)
+            if server := re.search(rf" ({'|'.join(servers)})(?![\w-])", text):
+                cause = f"{server[1]} is in the {key[:-1]} `{name}`, which prod leaves out"
+                take = f'set `{key} = ["{name}"]` in [tool.uvflow.profiles.prod]'
+    return UsageError(
+        f"no server for {found.name} is among the production dependencies",
+        cause=cause,
+        hint=f"`uv add {servers[0]}`, {take}, or set `command` in [tool.uvflow.docker]",
+    )
+
+
+def no_start(evidence: Evidence, others: Iterable[tuple[str, tuple[str, ...]]]) -> UsageError:
+    """`others` are the processes that are no service, with their names."""
+    runnable = programs(evidence.sources)
+    visible = [command_setting(words) for _, words in others]
+    cause, advice = _why_not(evidence, [path for path, _ in runnable], has_others=bool(visible))
+    if not visible:
+        visible = [
+            *(command_setting([name]) for name in evidence.scripts),
+            *_unread_applications(evidence),
+            *(command_setting(words) for _, words in runnable),
+        ]
+    lines = [_to_write(visible[:_HANDFUL])] if visible and not evidence.members else []
+    return UsageError(
+        "found nothing for the container to start",
+        cause=cause,
+        hint=", or ".join(filter(None, (advice, *lines))) or _WAYS,
+    )
+
+
+def _to_write(lines: Iterable[str]) -> str:
+    return f"write in [tool.uvflow.docker]: {' or '.join(lines)}"
+
+
+def _why_not(evidence: Evidence, runnable: list[str], *, has_others: bool) -> tuple[str, str]:
+    """Why there is nothing to start, and advice, which may be empty."""
+    project, web = evidence.project, evidence.web
+    modules = [module for module in evidence.sources.modules if module.is_served]
+    calls = [f"{name.partition('.')[0]}()" for name in evidence.classes]
+    has = ", ".join(f"{m.path} has {c}" for m in modules for c in calls if c[:-1] in m.text)
+    unread = {m.path: sorted(m.imported_packages & UNREAD) for m in modules}
+    imports = ", ".join(f"{path} imports {n}" for path, names in unread.items() for n in names)
+    factories = [f"{each}()" for each in sorted(web.factories - web.found.keys())]
+    named = " and ".join(project.table("project", "scripts"))
+    is_off = "build-system" in project.manifest
+    off = "[tool.uv] has `package = false`" if is_off else _NOT_INSTALLED
+    add = "" if is_off else "add a [build-system], or "
+    tools = " or ".join(runnable[:_HANDFUL])
+    reasons: tuple[tuple[object, str, str], ...] = (
+        (
+            evidence.members,
+            "this is the root of a workspace, and has nothing of its own",
+            f"run `uvflow docker` in {' or '.join(evidence.members)}",
+        ),
+        (has_others, "the Procfile has no `web`", ""),
+        (
+            evidence.scripts,
+            "the programs of a project with a web framework are not its service",
+            "",
+        ),
+        (
+            factories,
+            f"{' and '.join(factories)} cannot be called without arguments",
+            "assign what it returns to `app` in a module, such as main.py or wsgi.py",
+        ),
+        ("Dash()" in has, f"{has}, and no name for its server", "add `server = app.server`"),
+        (has, f"{has}, but no name for it can be read there", ""),
+        (imports, f"{imports}, whose applications are not looked for", ""),
+        (
+            "django" in evidence.installed and evidence.django.settings_module,
+            "Django has no wsgi.py and no asgi.py here, and its settings name none",
+            "",
+        ),
+        (
+            named,
+            f"{named} of [project.scripts] is not in the image: {off}",
+            f"{add}set `package = true` in [tool.uv], and run `uv lock`",
+        ),
+        (tools, f"nothing tells that {tools} is the service, and not a tool", ""),
+        (True, "no web application, no installed program, no `web` in a Procfile", ""),
+    )
+    return next((cause, advice) for holds, cause, advice in reasons if holds)
+
+
+def _unread_applications(evidence: Evidence) -> Iterator[str]:
+    """Those of frameworks that are not looked for, as far as a module has a name for one."""
+    for module in evidence.sources.modules:
+        for node in module.statements if module.is_served else ():
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name), *_], value=ast.Call(func=made)):
+                    first, dot, rest = ast.unparse(made).partition(".")
+                    dotted = f"{module.imports.get(first, first)}{dot}{rest}"
+                    if _UNREAD_APPLICATION.fullmatch(dotted):
+                        yield app_setting(f"{module.name}:{name}")
+                case ast.Assign(targets=[ast.Tuple(elts=[ast.Name(id="app" as name), *_])]):
+                    yield app_setting(f"{module.name}:{name}")
+                case ast.ClassDef(name="WorkerSettings"):
+                    yield command_setting(["arq", f"{module.name}.WorkerSettings"])
