@@ -623,3 +623,5 @@ def test_another_python_than_that_of_the_base_image(
 def test_the_source_comes_before_an_install_of_the_project() -> None:
     lines = "COPY shop shop\nRUN pip install --no-cache-dir ."
     assert ("source-before-dependencies", 3) in added(lines)
+    base = "FROM registry.test/base:1\nWORKDIR /app\n"
+    assert "source-before-dependencies" not in dict(found(f"{base}{lines}\n"))

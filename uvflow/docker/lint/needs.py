@@ -39,7 +39,12 @@ LACKING = {
     "uv": r"^(?!.*astral(?:-sh)?/uv\b)",
 }
 # What packages of other names bring.
-_PACKAGES = {"nc": "netcat|ncat", "pg_isready": r"postgresql\S*", "ping": "iputils"}
+_PACKAGES = {
+    "nc": "netcat|ncat",
+    "pg_isready": r"postgresql\S*",
+    "ping": "iputils",
+    "redis-cli": "redis",
+}
 _PACKAGES |= {"pgrep": "procps", "pkill": "procps", "ps": "procps", "psql": r"postgresql\S*"}
 _FOLDER = re.compile(
     r"^(?:chdir|pythonpath) *= *(?:[\"']([^\"'\n]+)[\"'] *(?:#.*)?$|(.+))", re.MULTILINE
@@ -200,12 +205,7 @@ def _programs(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[str, 
     named = [*first.split()] if first.startswith("#!") else [name] if arguments else []
     for program in map(posixpath.basename, named if linted.is_plain else ()):
         lacking = re.search(LACKING[program], linted.base) if program in LACKING else None
-        asks = (c for c in linted.started if c.program in {"command", "hash", "type", "which"})
-        if (
-            lacking
-            and not any(program in c.words for c in asks)
-            and not _may_have_program(linted, program)
-        ):
+        if lacking and not _may_have_program(linted, program):
             code = "health-by-curl" if command in linted.probes else "start-not-there"
             yield code, f"{program} is not in the image"
     is_changed = any("chmod" in f"{step.flags} {step.text}" for step in linted.everything)
@@ -231,15 +231,19 @@ def _has_packages_alone(linted: Dockerfile) -> bool:
 
 
 def _may_have_program(linted: Dockerfile, name: str) -> bool:
-    """Whether a step names it or copies a directory of programs, or the environment has it."""
+    """Whether a step names it or copies a directory of programs, or the environment has it.
+
+    A script may ask for it first.
+    """
+    named = rf"\b(?:{name}|{_PACKAGES.get(name, name)})\b|\bxargs\b|\$\(cat\b"
+    asks = (c for c in linted.started if c.program in {"command", "hash", "type", "which"})
+    if any(name in command.words for command in asks):
+        return True
     for step in linted.image:
         is_mounted = any(mount.get("target", "").endswith(f"/{name}") for mount in step.mounts)
         text = expanded(step.text, step.state.environ) if step.keyword == "RUN" else ""
         copied = " ".join(step.words[:-1]) if step.is_copy else ""
-        is_named = (
-            re.search(rf"\b(?:{name}|{_PACKAGES.get(name, name)})\b|\bxargs\b|\$\(cat\b", text)
-            and not is_mounted
-        )
+        is_named = re.search(named, text) and not is_mounted
         if is_named or re.search(rf"\b({name}|bin|local|usr)\b|^/$", copied):
             return True
     by_pip = any(re.search(rf"\bpip\S* .*\b{name}\b", command.text) for command in linted.building)

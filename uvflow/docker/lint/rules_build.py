@@ -95,9 +95,7 @@ def _lockfile(linted: Dockerfile) -> Violations:
         is_else = re.search(r"-[ef] \S*uv\.lock\b", command.step.text)  # where there is none
         if not is_locked and not is_else:
             name = " ".join(command.words[:2])
-            is_there = "uv.lock" in command.state.files.values() or {"uv.lock", ""} & {
-                *command.step.bound
-            }
+            is_there = {"uv.lock", ""} & {*command.state.files.values(), *command.step.bound}
             why = "if uv.lock is stale" if is_there else "in every build: uv.lock is not there"
             yield "sync-not-locked", command.step, f"`{name}` resolves again {why}"
     listed = [c for c in linted.building if c in reads or c.has("-r", "--requirement")]
@@ -132,7 +130,10 @@ def _source(linted: Dockerfile) -> Violations:
     sources = [file for file in linted.context.files if file.endswith(".py")]
     for stage in linted.stages:
         commands = linted.commands(stage.inside)
-        first = next((c.step.line for c in commands if c.installs or BY_PIP.match(c.text)), 0)
+        # Other base images and stages may have brought the dependencies.
+        is_bare = "python:" in stage.lineage[0].image and not any(map(linted.source, stage.inside))
+        installs = (c for c in commands if c.installs or (is_bare and BY_PIP.match(c.text)))
+        first = next((command.step.line for command in installs), 0)
         for step in stage.inside:
             folders = tuple(f"{path}/" for path in step.copied)
             if step.copies_context or any(file.startswith(folders) for file in sources):
@@ -150,18 +151,15 @@ def _layers(linted: Dockerfile) -> Violations:
         is_removed = _REMOVES_CACHE.search(command.step.text)
         chosen = command.environ.get("UV_CACHE_DIR", "")
         caches = (m.get("target", "") for m in command.step.mounts if m.get("type") == "cache")
-        user = command.state.user if "HOME" not in command.environ else ""
-        others = "/root/" if user not in {"", "0", "root"} and not chosen else " "
-        caches = (t for t in caches if not t.startswith(others))
+        is_root = command.state.user in {"", "0", "root"} or "HOME" in command.environ
+        caches = (t for t in caches if chosen or is_root or not t.startswith("/root/"))
         kept = (chosen.startswith(t) if chosen else ".cache" in t or "$" in t for t in caches)
         if not (is_without or is_removed or any(kept)):
             tool = "pip" if command in pips else "uv"
             yield "uv-cache-in-layer", command.step, f"{tool}'s cache becomes part of the layer"
     by_uv = any(c.has("--compile-bytecode", "UV_COMPILE_BYTECODE") for c in installs)
-    is_else = any(
-        re.search("compileall|(?i:nuitka|pyinstaller)", i.text) for i in linted.everything
-    )
-    if installs and not (by_uv or is_else):
+    texts = "\n".join(step.text for step in linted.everything)
+    if installs and not (by_uv or re.search("compileall|(?i:nuitka|pyinstaller)", texts)):
         yield "no-bytecode", installs[0].step, "every start compiles all modules it imports"
 
 
@@ -189,12 +187,8 @@ def _debian_packages(linted: Dockerfile) -> Violations:
                 yield "apt-update-alone", step, "its package lists are those of an older layer"
         for command in itertools.dropwhile(lambda c: not c.starts("uv", "sync"), commands):
             if _ADDS.match(command.text):
-                program = command.program.removesuffix("-get")
-                yield (
-                    "apt-after-sync",
-                    command.step,
-                    f"{program} runs again if a dependency changes",
-                )
+                message = f"{command.program} runs again if a dependency changes"
+                yield "apt-after-sync", command.step, message
     for command in (c for c in linted.commands(linted.image) if _ADDS.match(c.text)):
         compilers = [word for word in command.words if _COMPILERS.fullmatch(word)]
         if compilers and not _PURGES.search(command.step.text):
@@ -235,9 +229,7 @@ def _environments(linted: Dockerfile) -> Violations:
             syncs[step.line] = step, command
         source = command.environment
         if others := _filled_instead(linted, step, command):
-            message = (
-                f"uv sync fills {others[0].environment}: {source} stays empty without --active"
-            )
+            message = f"uv sync fills {others[0].environment}, and {source} stays empty"
             yield "start-not-there", others[0].step, message
         is_moved = source != target and source not in relocatable
         if is_moved and not all(shell.is_python(c.words) for c in linted.started):
@@ -257,11 +249,9 @@ def _filled_instead(linted: Dockerfile, step: Parsed, made: ShellCommand) -> lis
     """The syncs of a stage by which the environment that is copied from there stays empty."""
     stage = linted.source(step)
     commands = [*linted.commands(stage.inside)] if stage else []
-    syncs = [each for each in commands if each.starts("uv", "sync")]
-    may_fill = any(
-        BY_PIP.match(c.text) or c.environment == made.environment for c in commands if c != made
-    )
-    return [] if may_fill or made in syncs else syncs
+    fills = [c for c in commands if BY_PIP.match(c.text) or c.environment == made.environment]
+    is_empty = fills == [made] and not made.installs
+    return [command for command in commands if is_empty and command.starts("uv", "sync")]
 
 
 def _interpreters(linted: Dockerfile) -> Violations:

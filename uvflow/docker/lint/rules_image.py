@@ -11,11 +11,6 @@ from uvflow.redaction import redacted_urls
 _PYTHON = re.compile(r"(?:docker\.io/)?(?:library/)?python(?::(?P<tag>.*))?")
 _PYTHON_OF_UV = re.compile(r"\buv python install\b|\s--python\b|\bUV_PYTHON(?:_PREFERENCE)?[ =]")
 _PINNED = re.compile(r"3\.\d+.*-(?:trixie|bookworm|bullseye|buster|alpine|windows)")
-# With a compiler, and some programs that a service may call.
-_WHOLE = re.compile(
-    r"(?:docker\.io/)?(?:library/)?python(?::(?:latest|3[\d.]*)(?:-(?:trixie|bookworm))?)?"
-    r"|.*astral(?:-sh)?/uv:(?:[\d.]+-)?python3[\d.]*-(?:trixie|bookworm)"
-)
 _MOVES = re.compile(r"(?:[^@$]*/)?[^:@$/]+(?::latest)?")  # no tag and no digest
 _SECRET = re.compile(
     r"\w*(?:PASSW(?:OR)?D|TOKEN|SECRET)|(?:\w*_)?(?:PASS|SECRET_KEY(?:_BASE)?|CREDENTIALS?"
@@ -75,9 +70,11 @@ def _base_images(linted: Dockerfile) -> Violations:
         if not is_open and not is_pinned:
             becomes = "to another Python or Debian" if python else "to whatever is the latest"
             yield "base-not-pinned", stage, f"{image} is not pinned: it will move {becomes}"
+    # A whole image also has programs that a service may call.
     commands, base = (*linted.started, *linted.probes), linted.final.lineage[0]
     is_used = linted.is_for_checks or any(c.program in LACKING for c in commands)
-    if linted.started and _WHOLE.fullmatch(base.image) and not is_used:
+    is_whole = re.search(r"^(?!.*(?:@|slim|alpine|windows)).*\bpython", base.image)
+    if linted.started and linted.is_plain and is_whole and not is_used:
         yield "compiler-in-image", base, f"{base.image} has compilers, which only a build needs"
 
 
