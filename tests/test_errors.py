@@ -1,4 +1,9 @@
-from uvflow.errors import ImportNeedsUserError, InterruptedBySignalError, UsageError
+from uvflow.errors import (
+    ImportNeedsUserError,
+    InterruptedBySignalError,
+    UsageError,
+    shell_command,
+)
 from uvflow.findings import error as error_finding
 
 
@@ -20,3 +25,8 @@ def test_context_is_added_to_an_error_and_takes_nothing_away() -> None:
 
 def test_a_signal_has_the_exit_code_of_the_shells() -> None:
     assert InterruptedBySignalError(15).exit_code == 143
+
+
+def test_a_name_in_a_command_of_a_hint_is_no_code() -> None:
+    assert shell_command("--from", "requirements.txt") == "`--from requirements.txt`"
+    assert shell_command("--from", "$(reboot).txt") == "`--from '$(reboot).txt'`"

@@ -114,6 +114,13 @@ class InterruptedBySignalError(UvflowError):
         self.exit_code = 128 + signal_number  # the shells' convention
 
 
+def shell_command(*words: str) -> str:
+    """What a hint has to type, in backticks: a name in a checkout has to be no code of a shell."""
+    import shlex  # rarely needed
+
+    return f"`{shlex.join(words)}`"
+
+
 @contextlib.contextmanager
 def disk_errors(
     path: str | os.PathLike[str], problem: str = "cannot be written", *, hint: str | None = None

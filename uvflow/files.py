@@ -7,7 +7,7 @@ import stat
 import sys
 from pathlib import Path
 
-from uvflow.errors import DiskError, disk_errors
+from uvflow.errors import DiskError, disk_errors, shell_command
 from uvflow.fingerprint import MAX_BYTES, read_file
 
 SET_ASIDE = ".uvflow-set-aside"  # the mark in a directory that was renamed to make room for another
@@ -241,10 +241,7 @@ def free_name(path: Path, suffix: str) -> Path:
 
 
 def move_by_hand(path: Path) -> str:
-    """A hint; the name may be that of a checkout, and has to be no code of a shell."""
-    import shlex  # rarely needed
-
-    return f"move it aside by hand: `{shlex.join(('mv', str(path), f'{path}.old'))}`"
+    return f"move it aside by hand: {shell_command('mv', str(path), f'{path}.old')}"
 
 
 def set_aside(path: Path, target: Path) -> None:

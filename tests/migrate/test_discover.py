@@ -294,6 +294,12 @@ def test_a_file_that_is_not_looked_for_is_named_with_what_takes_it_in(
     assert unclaimed(path) == [f"{path}:1: not imported: {WHERE}; {hint}"]
 
 
+def test_a_name_that_would_be_code_of_a_shell_is_quoted_in_a_hint() -> None:
+    [found] = unclaimed("a;reboot/requirements.txt")
+    assert "`--from 'a;reboot/requirements.txt'` imports it" in found
+    assert "`--group 'a-reboot=a;reboot/requirements.txt'` for a group" in found
+
+
 def test_constraints_that_are_not_looked_for_are_named_as_such() -> None:
     hint = "import it with `uvflow init --constraint docs/constraints.txt`"
     assert unclaimed("docs/constraints.txt") == [

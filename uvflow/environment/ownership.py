@@ -29,7 +29,7 @@ from uvflow.environment.installed import (
 )
 from uvflow.environment.integrity import is_written_by_installer, owned_files, read_metadata
 from uvflow.environment.records import rows
-from uvflow.errors import DamagedError, UsageError, disk_errors
+from uvflow.errors import DamagedError, UsageError, disk_errors, shell_command
 from uvflow.files import (
     SET_ASIDE,
     claim,
@@ -191,7 +191,7 @@ def check_mounts(environment: Path) -> None:
         if place != Path(os.path.realpath(environment)):
             raise DamagedError(
                 f"{place} is mounted in {environment}, which has to be changed",
-                hint=f"`umount {place}`, then sync again",
+                hint=f"{shell_command('umount', str(place))}, then sync again",
             )
 
 

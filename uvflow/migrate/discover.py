@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from uvflow import findings
-from uvflow.errors import DiskError
+from uvflow.errors import DiskError, shell_command
 from uvflow.findings import Finding, Origin
 from uvflow.migrate import formats
 from uvflow.migrate.formats.local_project import read_if_there, text_of
@@ -433,8 +433,9 @@ def _has_requirements(name: str, count_lines: CountLines) -> bool:
 
 def _import_hint(path: str) -> str:
     if _CONSTRAINTS_FILE.search(path):
-        return f"import it with `uvflow init --constraint {path}`"
+        return f"import it with {shell_command('uvflow', 'init', '--constraint', path)}"
     # A file in tests/ is for the group test.
     folder = posixpath.dirname(path)
     group = _in_folder(path if _has_own_role(path) else f"{folder}.txt").of or "NAME"
-    return f"`--from {path}` imports it for the project, `--group {group}={path}` for a group"
+    of_group = shell_command("--group", f"{group}={path}")
+    return f"{shell_command('--from', path)} imports it for the project, {of_group} for a group"

@@ -8,6 +8,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from uvflow import findings
+from uvflow.errors import shell_command
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.discover import Format, formats_in
 from uvflow.migrate.formats.local_project import read_if_there, text_of, value_in
@@ -115,7 +116,7 @@ def _not_imported(place: Format, *, is_error: bool) -> Finding:
     message = f"the {place.name} dependencies in this file are not imported"
     hint = "list its packages in a requirements.in first, or add them with `uv add`"
     if place.name == "conda":
-        hint = f"`--from {place.path}` imports it"
+        hint = f"{shell_command('--from', place.path)} imports it"
     finding = findings.action("not-imported", message, Origin(path=place.path, line=1), hint)
     return finding.as_error() if is_error else finding
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from uvflow import findings
+from uvflow.errors import shell_command
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.credentials import (
     UNCLEAR,
@@ -172,7 +173,7 @@ def _login_finding(index: Index, userinfo: Userinfo, environ: Mapping[str, str])
         return findings.error("variable-unset", message, index.origin, hint)
     given = " and ".join(_login_variables(index, userinfo.username, userinfo.password))
     message = userinfo.removal_notice(index.url, index.origin.path, is_at_hand=True)
-    hint = f"log in with `uv auth login {index.url}`, or set {given}"
+    hint = f"log in with {shell_command('uv', 'auth', 'login', index.url)}, or set {given}"
     return findings.action("index-credentials", message, index.origin, hint)
 
 

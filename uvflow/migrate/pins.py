@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from uvflow import findings
+from uvflow.errors import shell_command
 from uvflow.findings import Finding, Origin
 from uvflow.lockfile.packages import LockedPackage, Node, parse_lockfile
 from uvflow.migrate.includes import Includes
@@ -211,7 +212,8 @@ class Moved(NamedTuple):
             hint = "check that this version works; uv could not lock the old one"
             return findings.action("pin-moved", message, self.pin.origin, hint)
         message = f"{old} is not locked: nothing requires it"
-        hint = f"if it is needed, `uv add {self.pin.name}=={self.pin.version}`"
+        added = shell_command("uv", "add", f"{self.pin.name}=={self.pin.version}")
+        hint = f"if it is needed, {added}"
         return findings.warning("pin-moved", message, self.pin.origin, hint)
 
 

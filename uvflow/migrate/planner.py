@@ -4,7 +4,6 @@ import contextlib
 import functools
 import itertools
 import os
-import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from packaging.utils import canonicalize_name
 from uvflow import findings
 from uvflow.environment import ownership
 from uvflow.environment.installed import Environment, is_whole_python
-from uvflow.errors import UsageError, UvflowError
+from uvflow.errors import UsageError, UvflowError, shell_command
 from uvflow.files import (
     directory_size,
     is_inside,
@@ -99,9 +98,10 @@ def _check_is_to_be_made(plan: Plan, options: InitOptions) -> None:
         )
     above = None if options.here else _project_above(root)
     if above:
+        there = shell_command("uvflow", "init", str(above))
         raise UsageError(
             f"{root} is a folder of the project in {above}",
-            hint=f"`uvflow init {above}`, or `--here` for another project in this folder",
+            hint=f"{there}, or `--here` for another project in this folder",
         )
     project = plan.values.get("project", {})
     for option, wanted, key in (
@@ -188,7 +188,7 @@ class _ProjectFiles(NamedTuple):
             file = self.root / path
             if not is_of_root or file.is_dir() or not os.path.lexists(file):
                 raise
-            hint = f"restore it, or leave it out with `--ignore {path}`"
+            hint = f"restore it, or leave it out with {shell_command('--ignore', path)}"
             raise UsageError(f"{path} cannot be read", cause=str(error), hint=hint) from error
 
     def leads_out(self, path: str) -> bool:
@@ -450,8 +450,8 @@ def _with_installed(plan: Plan, options: InitOptions) -> Plan:
     if undeclared:
         versions = ", ".join(f"{package.name} {package.version}".rstrip() for package in undeclared)
         message = f"packages in {where} that no file declares are not kept: {versions}"
-        added = shlex.join(("uv", "add", *(package.name for package in undeclared)))
-        hint = f"`{added}`, or those that are needed"
+        added = shell_command("uv", "add", *(package.name for package in undeclared))
+        hint = f"{added}, or those that are needed"
         plan = plan.with_findings(findings.warning("undeclared-packages", message, None, hint))
     is_locked = (plan.root / LOCKFILE).exists()
     installed = () if options.fresh or is_locked else old.versions_to_keep()

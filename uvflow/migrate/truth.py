@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from uvflow import findings
+from uvflow.errors import shell_command
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.ledger import LineOutcomes
 from uvflow.migrate.merge import Entry, merge_entries
@@ -110,7 +111,8 @@ def _left_aside(source: Source, counting: Source) -> ImportedRequirements:
     origin = Origin(path=source.path, line=1)
     if missing:
         message = f"{counting.title} does not have what this has: {', '.join(missing)}"
-        hint = f"add what is needed; or `--from {source.path}` takes this file alone"
+        alone = shell_command("--from", source.path)
+        hint = f"add what is needed; or {alone} takes this file alone"
         found = findings.action("not-imported", message, origin, hint)
     else:
         message = f"all that is on PyPI of this is in {counting.title}"
@@ -154,9 +156,8 @@ def _compared(source: Source, counting: Source) -> ImportedRequirements:
             groups[group] = entries
         else:
             message = f"two sources of dependencies: {counting.title} and {first.path}"
-            hint = (
-                f"`--ignore {first.path}` leaves this one out, `--from {first.path}` takes it alone"
-            )
+            without, alone = (shell_command(o, first.path) for o in ("--ignore", "--from"))
+            hint = f"{without} leaves this one out, {alone} takes it alone"
             found.append(findings.error("two-sources", message, first, hint))
     if not groups:  # its options were for what is not imported
         imported = replace(imported, indexes=(), settings={}, constraints=(), tails={})

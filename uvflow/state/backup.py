@@ -11,7 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from uvflow.errors import DiskError, InterruptedBySignalError, UsageError, UvflowError, disk_errors
+from uvflow.errors import (
+    DiskError,
+    InterruptedBySignalError,
+    UsageError,
+    UvflowError,
+    disk_errors,
+    shell_command,
+)
 from uvflow.files import (
     free_name,
     keep_owner,
@@ -546,5 +553,5 @@ def _read_backup(state: State) -> Backup | None:
     raise DiskError(
         f"nothing can be put back from {state.directory / BACKUP}",
         cause="it is damaged, or was made by another version of uvflow, which can still use it",
-        hint=f"`uvflow cache clear {state.root}` forgets it",
+        hint=f"{shell_command('uvflow', 'cache', 'clear', str(state.root))} forgets it",
     )

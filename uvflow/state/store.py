@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from uvflow import paths
-from uvflow.errors import DiskError, disk_errors
+from uvflow.errors import DiskError, disk_errors, shell_command
 from uvflow.files import require_writable, write_whole
 from uvflow.fingerprint import MAX_BYTES, OTHERS_WRITE, exposure, read_file
 
@@ -142,7 +142,8 @@ def require_private(*directories: Path) -> None:
         reason = exposure(str(directory))
         way_out = "set UVFLOW_CACHE_DIR to a directory that only you can write to"
         if reason == OTHERS_WRITE:
-            way_out = f"`chmod go-w {directory}` if only you have written there, or {way_out}"
+            close = shell_command("chmod", "go-w", str(directory))
+            way_out = f"{close} if only you have written there, or {way_out}"
         if reason:
             raise DiskError(
                 f"{directory} cannot hold what uvflow remembers: {reason}", hint=way_out

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from uvflow.errors import UsageError
+from uvflow.errors import UsageError, shell_command
 from uvflow.findings import Origin
 from uvflow.migrate.formats.versions import read_constraint
 from uvflow.migrate.groups import import_lines
@@ -104,7 +104,7 @@ class _Reader:
         )
 
     def refuse_file(self, message: str, line: int) -> None:
-        hint = f"correct it, or `--ignore {self.path}`"
+        hint = f"correct it, or {shell_command('--ignore', self.path)}"
         self.outcomes.refuse("file-unreadable", message, self._origin(line), hint)
 
     def _origin(self, line: int) -> Origin:
@@ -186,7 +186,7 @@ class _Reader:
             self._needs_action(message, line, "keep conda, apt or pixi for it")
         else:
             message = f"it is not known whether PyPI's `{name}` is the same"
-            self._needs_action(message, line, f"if it is: `uv add '{text}'`")
+            self._needs_action(message, line, f"if it is: {shell_command('uv', 'add', text)}")
         if constraint.dropped:
             message = f"of `{node.value}` this is left out: {', '.join(constraint.dropped)}"
             self._needs_action(message, line, "PEP 440 has no `or`: see which is needed")

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, Self
 
-from uvflow.errors import UsageError
+from uvflow.errors import UsageError, shell_command
 from uvflow.findings import Origin
 from uvflow.migrate.formats.pip.direct_reference import is_outside
 
@@ -96,7 +96,7 @@ def read_options(path: str, data: bytes) -> Mapping[str, Option]:
     except (configparser.Error, ComputedError, *_NOT_PYTHON) as error:
         line = getattr(error, "lineno", None)
         message = f"{path}{f':{line}' if line else ''} cannot be read"
-        hint = f"correct it, or leave it out with `--ignore {path}`"
+        hint = f"correct it, or leave it out with {shell_command('--ignore', path)}"
         raise UsageError(message, cause=str(error).partition(" (")[0], hint=hint) from error
 
 

@@ -4,6 +4,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 
+from uvflow.errors import shell_command
 from uvflow.findings import Origin
 from uvflow.migrate.formats.markers import all_of
 from uvflow.migrate.formats.pip.requirements_txt import as_file
@@ -36,7 +37,8 @@ def read(path: str, read_file: Read, outcomes: LineOutcomes) -> ImportedRequirem
             left[Origin(path=path, line=deps[0][0])] = f"{section} ({texts})"
     if left:
         message = f"tox goes on installing the `deps` of {', '.join(left.values())}"
-        hint = f"`--group NAME={path}:ENV` imports those of one environment as a group"
+        of_group = shell_command("--group", f"NAME={path}:ENV")
+        hint = f"{of_group} imports those of one environment as a group"
         outcomes.warn("left-to-tox", message, next(iter(left)), hint)
     outcomes.record_bucket(Bucket.LEFT, *left)
     return ImportedRequirements(files=(outcomes.report(path, "tox", left),))

@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from uvflow import findings
+from uvflow.errors import shell_command
 from uvflow.migrate.credentials import remaining_secret, split_userinfo, variables
 from uvflow.migrate.formats import tox
 from uvflow.migrate.formats.local_project import is_installable, is_package, local_metadata
@@ -163,7 +164,7 @@ def _read_url(reference: DirectReference, options: ImportOptions) -> LineResult:
     if userinfo is None:
         return LineResult(requirement=requirement)
     message = userinfo.removal_notice(url, origin.path, is_at_hand=False)
-    hint = f"give them to uv with `uv auth login {url}` or a netrc file"
+    hint = f"give them to uv with {shell_command('uv', 'auth', 'login', url)} or a netrc file"
     return needs_action(findings.action("url-credentials", message, origin, hint), requirement)
 
 
