@@ -207,6 +207,22 @@ def test_what_was_rolled_back_to_outlives_what_it_replaced(shop: Path, uvflow: C
     assert live(shop) == first
 
 
+def test_a_rollback_passes_over_what_was_rolled_back_from(shop: Path, uvflow: Command) -> None:
+    (shop / "uvflow.local.toml").write_text("[profiles.prod]\nreleases = 3\n")
+    made = []
+    for requirement in ("six==1.16.0", "six==1.15.0", "idna"):
+        write_project(shop, requirement)
+        assert uvflow("sync", cwd=shop).code == 0
+        made.append(live(shop))
+        if len(made) == 2:
+            assert uvflow("rollback", cwd=shop).err == f"Live: {made[0].name}\n"
+    assert names(shop) == [path.name for path in made]
+    assert uvflow("rollback", cwd=shop).err == f"Live: {made[0].name}\n"
+    assert uvflow("rollback", made[2].name, cwd=shop).code == 0
+    shutil.rmtree(made[0])
+    assert uvflow("rollback", cwd=shop).err.startswith("error: there is no release before")
+
+
 def test_a_release_is_not_made_from_a_lockfile_that_cannot_be_read(
     shop: Path, uvflow: Command
 ) -> None:

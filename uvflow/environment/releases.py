@@ -45,7 +45,7 @@ _UNFINISHED = ".unfinished"  # ends the name of that file
 _DIGITS = 12  # of the digest of the lockfile, in the name of a release
 _FACTS: Mapping[str, Any] = {  # of a receipt, beside its version and the distributions
     **dict.fromkeys(("name", "made", "profile", "uv", "lockfile_digest"), str),
-    **dict.fromkeys(("python", "git_commit"), str | None),
+    **dict.fromkeys(("python", "git_commit", "previous"), str | None),
     "git_is_clean": bool | None,
 }
 _MOST_RECEIPT = 1 << 21  # bytes; each distribution takes about 150
@@ -100,8 +100,8 @@ def _read_receipt(path: Path) -> dict[str, Any]:
     """Empty where it has none, or one that is not as it was written, or of another release."""
     try:
         receipt = json.loads(read_quickly(str(path / RECEIPT), _MOST_RECEIPT) or b"")
-        facts = {name: receipt[name] for name in _FACTS}
-    except (ValueError, RecursionError, LookupError, TypeError):
+        facts = {name: receipt.get(name) for name in _FACTS}
+    except (ValueError, RecursionError, AttributeError):
         return {}
     is_ours = all(isinstance(facts[name], kind) for name, kind in _FACTS.items())
     return facts if is_ours and facts["name"] == path.name else {}
@@ -176,6 +176,7 @@ def finish_release(
     """
     environment = Environment(release)
     commit, is_clean = _git_state(context)
+    last = context.live_release  # after a rollback an old one, and yet the one known to be good
     receipt = {
         "schema_version": 1,
         "name": release.name,
@@ -186,6 +187,7 @@ def finish_release(
         "lockfile_digest": _lockfile_digest(context),
         "git_commit": commit,
         "git_is_clean": is_clean,
+        "previous": last.name if last else None,
         "distributions": [
             {"name": d.name, "version": d.version, "record_digest": _digest(Path(d.record))}
             for d in environment.distributions
@@ -194,7 +196,6 @@ def finish_release(
     write_whole(release / RECEIPT, json.dumps(receipt, indent=2).encode() + b"\n")
     with disk_errors(release):
         _mark(release).unlink()
-    last = context.live_release  # after a rollback an old one, and yet the one known to be good
     link_to(_target(context, release), context.place)
     ranked = sorted(find_releases(context), key=lambda each: (each.is_live, each.path == last))
     for old in ranked[: -context.profile.releases]:
@@ -284,8 +285,12 @@ def _choose(context: SyncContext, releases: list[Release], name: str | None) -> 
         names = [release.path.name for release in releases]
         hint = suggestion(name, names, "releases") if names else None
         raise UsageError(f"there is no release `{name}`", hint=hint)
-    live = context.live_release
-    earlier = [r for r in releases if not (live and _number(r.path) >= _number(live))]
+    earlier = releases
+    if live := context.live_release:
+        last = next((r.receipt["previous"] for r in releases if r.is_live), None)
+        # What is between the two was rolled back from.
+        most = _number(Path(last)) if last else _number(live) - 1
+        earlier = [release for release in releases if _number(release.path) <= most]
     if not earlier:
         hint = "`uvflow releases` lists them; `uvflow sync` makes one from the lockfile"
         raise UsageError("there is no release before the live one", hint=hint)
