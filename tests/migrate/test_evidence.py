@@ -146,6 +146,32 @@ def messages(files: Mapping[str, str], imported: ImportedRequirements | None = N
     return [f"{finding.severity} {finding}" for finding in found]
 
 
+CREDENTIALS = "a URL contains credentials, which uv would write into uv.lock"
+
+
+@pytest.mark.parametrize(
+    "toml",
+    [
+        '[project]\ndependencies = [\n"a @ https://me:pw@h/a-1-py3-none-any.whl",\n]',
+        '[project.optional-dependencies]\n\nx = ["a @ https://h/a-1-py3-none-any.whl?token=s3cret"]',
+        '[dependency-groups]\n\nx = ["a @ https://me:pw@h/a-1.tar.gz", {include-group = "y"}]',
+        '[tool.uv.sources]\n\na = [{url = "https://me:pw@h/a-1.tar.gz"}]',
+    ],
+)
+def test_credentials_in_the_project_itself_are_not_locked(toml: str) -> None:
+    found = messages({"pyproject.toml": toml})
+    assert [each for each in found if CREDENTIALS in each] == [
+        f"error pyproject.toml:3: {CREDENTIALS}"
+    ]
+
+
+def test_what_uv_does_not_lock_may_have_credentials() -> None:
+    toml = (
+        '[project]\ndependencies = ["a @ git+https://me:pw@h/a.git", "b @ https://${T}@h/b-1.whl"]'
+    )
+    assert CREDENTIALS not in str(messages({"pyproject.toml": toml}))
+
+
 @pytest.mark.parametrize(
     ("files", "name"),
     [

@@ -12,9 +12,17 @@ from uvflow.errors import shell_command
 from uvflow.findings import Finding, Origin
 from uvflow.migrate.discover import Format, formats_in
 from uvflow.migrate.formats.local_project import read_if_there, text_of, value_in
-from uvflow.migrate.model import ImportedRequirements, ImportOptions, InputFile, Read, Role
+from uvflow.migrate.model import (
+    ImportedRequirements,
+    ImportOptions,
+    InputFile,
+    Read,
+    Role,
+    source_entries,
+)
 from uvflow.migrate.toml_lines import TomlFile
 from uvflow.paths import MANIFEST
+from uvflow.redaction import redacted
 
 # The first lines that pip-tools and uv write into a file compiled from a pyproject.toml.
 _COMPILED = re.compile(rb"^#\s+(?:pip-compile|uv pip compile)\b.*\bpyproject\.toml\b", re.MULTILINE)
@@ -73,6 +81,8 @@ def obstacles(
     if "uv.toml" in names:
         yield from _ignored_settings(imported)
     yield from _same_names(imported)
+    if MANIFEST in names:
+        yield from _with_credentials(TomlFile.parse(MANIFEST, read_file(MANIFEST)))
     without_dependencies = is_empty(imported, manifest)
     imported_files = {file.path for file in imported.files}
     for each in formats_in(names, manifest, ImportOptions(), read_file):
@@ -85,6 +95,23 @@ def obstacles(
         for each in formats_in(names, {}, ImportOptions(), read_file):
             if each.name == "setuptools":
                 yield _not_built(each.path)
+
+
+def _with_credentials(file: TomlFile) -> Iterator[Finding]:
+    """Requirements of pyproject.toml itself that uv would write into uv.lock as they are.
+
+    Not those from git, of which it leaves the credentials out.
+    """
+    lists = [("project", "dependencies"), ("tool", "uv", "sources")]
+    for place in (("project", "optional-dependencies"), ("dependency-groups",)):
+        lists += [(*place, str(entry.key)) for entry in file.entries(*place)]
+    for entry in (entry for place in lists for entry in file.entries(*place)):
+        tables = (each for each in source_entries(entry.value) if isinstance(each, dict))
+        for text in (entry.value, *(table.get("url") for table in tables)):
+            if isinstance(text, str) and "git+" not in text and redacted(text) != text:
+                message = "a URL contains credentials, which uv would write into uv.lock"
+                hint = "remove them, and log in with `uv auth login` or a netrc file"
+                yield findings.error("url-credentials", message, entry.origin, hint)
 
 
 def _ignored_settings(imported: ImportedRequirements) -> Iterator[Finding]:
