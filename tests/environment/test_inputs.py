@@ -158,6 +158,15 @@ def test_a_credential_in_a_requirement_is_not_kept_as_a_digest(
     assert "variable A" in inputs_of(root)
 
 
+def test_the_bytes_of_a_file_with_credentials_are_not_kept(tree: Tree) -> None:
+    root = tree({"pyproject.toml": MANIFEST, "uv.lock": lock('url = "https://h/x-1.whl"')})
+    assert f"content {root / 'uv.lock'}" in inputs_of(root)
+    for name in ("uv.lock", "uv.toml"):
+        (root / name).write_text(lock('url = "https://me:pw@h/x-1.whl"'))
+        assert f"content {root / name}" not in inputs_of(root)
+        assert f"identity {root / name}" in inputs_of(root)
+
+
 @pytest.mark.parametrize(
     ("manifest", "environ"),
     [
