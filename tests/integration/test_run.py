@@ -115,6 +115,19 @@ def test_the_env_file_is_read_as_uv_reads_it(shop: Path, uvflow: Command) -> Non
         assert done.out == f"{greeting} ${{HOME}}\n"
 
 
+@pytest.mark.parametrize("name", ["UV_ISOLATED", "UV_PROJECT", "UV_WORKING_DIR"])
+def test_with_an_env_file_the_environment_is_that_of_the_profile(
+    shop: Path, uvflow: Command, name: str
+) -> None:
+    manifest = MANIFEST + '\n[tool.uvflow.profiles.dev]\nenv-file = ".env"\n'
+    (shop / "pyproject.toml").write_text(manifest)
+    (shop / ".env").touch()
+    (shop / "1").mkdir()
+    code = "import os; print(os.environ['VIRTUAL_ENV'], os.getcwd())"
+    done = uvflow("run", "python", "-c", code, cwd=shop, environ={name: "1"})
+    assert done.out == f"{shop / '.venv'} {shop}\n"
+
+
 @pytest.mark.parametrize("name", ["../secrets", "link", "/proc/self/environ"])
 def test_an_env_file_outside_of_the_workspace_is_not_read(
     shop: Path, uvflow: Command, name: str

@@ -18,6 +18,9 @@ from uvflow.files import is_inside
 from uvflow.state import locks
 from uvflow.state.store import Progress
 
+# With these uv, where it reads an env-file, would run a command elsewhere.
+_LEAD_AWAY = ("UV_ISOLATED", "UV_PROJECT", "UV_WORKING_DIR", "UV_WORKING_DIRECTORY")
+
 
 def run(
     context: SyncContext,
@@ -52,6 +55,8 @@ def run(
         )
     report(synced.repair)
     environ |= lease.variables
+    if context.profile.env_file is not None:
+        environ = {name: value for name, value in environ.items() if name not in _LEAD_AWAY}
     if os.name != "nt":  # Windows would return to the shell before the command ends
         os.execve(command[0], command, environ)  # noqa: S606  the user's own command
     return process.run_program(command, environ=environ)
@@ -77,7 +82,8 @@ def _command(context: SyncContext, words: Sequence[str], path: str) -> tuple[str
     if file is None:
         return (program, *words[1:])
     # uv reads the file, so that it means what it means to `uv run`.
-    reading = ("run", "--no-project", f"--env-file={file}", "--")
+    python = Environment(context.environment).python  # not that of UV_PYTHON
+    reading = ("run", "--no-project", f"--python={python}", f"--env-file={file}", "--")
     return (uv.find().path, *reading, program, *words[1:])
 
 
