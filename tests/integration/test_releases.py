@@ -178,6 +178,22 @@ def test_what_a_user_has_put_into_a_release_is_not_removed(shop: Path, uvflow: C
     assert (first / "notes.txt").read_text() == "mine"
 
 
+def test_what_a_user_has_put_into_an_unfinished_release_is_not_removed(
+    shop: Path, uvflow: Command
+) -> None:
+    unfinished = shop / ".venv-prod.releases" / f"{'0' * 12}-7"
+    unfinished.mkdir(parents=True)
+    (unfinished / "notes.txt").touch()
+    unfinished.with_name(f"{unfinished.name}.unfinished").touch()
+    done = uvflow("sync", cwd=shop)
+    assert f"{unfinished} is unfinished, and holds notes.txt: it was kept" in done.err
+    assert (unfinished / "notes.txt").exists()
+    (unfinished / "notes.txt").unlink()
+    write_project(shop, "six==1.15.0")
+    assert uvflow("sync", cwd=shop).code == 0
+    assert not unfinished.exists()
+
+
 def test_a_rollback_makes_an_earlier_release_live(shop: Path, uvflow: Command) -> None:
     uvflow("sync", cwd=shop)
     first = live(shop)

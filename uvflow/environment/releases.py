@@ -25,7 +25,7 @@ from uvflow.environment.installed import (
     read_quickly,
 )
 from uvflow.environment.integrity import origin_problem
-from uvflow.environment.ownership import RECEIPT, reason_to_keep
+from uvflow.environment.ownership import RECEIPT, foreign_entries, reason_to_keep
 from uvflow.environment.repair import Depth, Past, find_damage, summary
 from uvflow.errors import DamagedError, DiskError, UsageError, disk_errors
 from uvflow.files import (
@@ -134,7 +134,11 @@ def begin_release(context: SyncContext, progress: Progress) -> SyncContext:
             write_whole(directory / name, content)
     for mark in directory.glob(f"*{_UNFINISHED}"):
         unfinished = directory / mark.name.removesuffix(_UNFINISHED)
-        if _number(unfinished):
+        if not _number(unfinished):
+            continue
+        if users := foreign_entries(Environment(unfinished)):
+            progress(f"{unfinished} is unfinished, and holds {users[0]}: it was kept")
+        else:
             remove_release(context, unfinished, progress)
     # Not what a link names that is dangling: that would be live before it is made.
     named = filter(None, [*_directories(context), context.live_release])
