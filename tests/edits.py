@@ -225,6 +225,7 @@ SPELLINGS = {
     "of Pythons": ("pyproject.toml", ">=3.11,<4", "<4, >= 3.11"),
     "of a default": ("pyproject.toml", 'resolution = "highest"', ""),
     "of spaces": ("pyproject.toml", "six==1.16.0", "six  == 1.16.0"),
+    "of its own version": ("pyproject.toml", 'version = "0.1.0"', 'version = "v0.1.0"'),
     "of a path": ("pyproject.toml", 'path = "lib"', 'path = "./packages/../lib"'),
     "of an include": ("pyproject.toml", '{ include-group = "Test" }', '"pytest<9"'),
 }

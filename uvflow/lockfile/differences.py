@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from packaging.dependency_groups import DependencyGroupResolver
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_version
 
 from uvflow.errors import UvflowError
 from uvflow.lockfile.packages import LockedPackage, Table, read_local_part
@@ -67,7 +68,8 @@ def _package(package: LockedPackage, workspace: Workspace) -> Iterator[str]:
     project = manifest["project"]
     dynamic = project.get("dynamic", ())  # only a build knows these
     version = project.get("version", "")
-    if package.version not in {"", version} and "version" not in dynamic:
+    written = canonicalize_version(version, strip_trailing_zero=False)  # as uv.lock has it
+    if package.version not in {"", version, written} and "version" not in dynamic:
         yield _change("version", package.version, version)
     sourced = _sourced(workspace, folder)
     texts = {"dependencies": project.get("dependencies", ())}

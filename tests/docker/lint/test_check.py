@@ -242,3 +242,19 @@ def test_a_huge_dockerfile_is_not_read(made: Path) -> None:
     (made / "Dockerfile").write_text("FROM python\n" + "RUN a\n" * 100_000)
     with pytest.raises(DiskError, match="cannot be read"):
         check_handwritten(Project.find(made), made / "Dockerfile")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_stale"),
+    [
+        ('version = "1"', 'version = "1"', False),
+        ('version = "1"', 'version = "2"', False),  # the image has all the same
+        ('version = "1"', 'version = "1"\ndependencies = ["web"]', True),
+    ],
+)
+def test_whether_the_lockfile_lacks_anything(
+    tree: Tree, old: str, new: str, *, is_stale: bool
+) -> None:
+    text = '[project]\nname = "shop"\nversion = "1"\nrequires-python = ">=3.11"\n'
+    root = tree({"pyproject.toml": text.replace(old, new), "uv.lock": locked(local("shop"))})
+    assert lint_context(Project.load(root)).is_stale() is is_stale

@@ -475,6 +475,7 @@ def test_the_path_of_a_health_check(main: str, path: str, is_found: bool) -> Non
     [
         ("CMD ['uvicorn', '--host=::', 'main:app']", True),
         ('CMD ["uvicorn", "--host=::", "main:app",]', True),
+        ('ENTRYPOINT ["tini", "--"]\nCMD ["uvicorn" "--host=::" "main:app"]', True),
         ('CMD ["uvicorn --host=:: main:app"]', True),
         ('ENTRYPOINT ["tini", "--"]\nCMD ["uvicorn --host=:: main:app"]', True),
         ('CMD ["sh", "-c", "exec uvicorn --host=:: main:app"]', False),

@@ -154,7 +154,7 @@ def lint_context(project: Project) -> LintContext:
         renamed=frozenset(renamed),
         scripts=frozenset(project.table("project", "scripts")),
         text=lambda path: context.source_text(root / path),
-        is_stale=lambda: differences(project) != (),
+        is_stale=lambda: any("version: " not in each for each in differences(project)),
         is_ignored=lambda path: context.is_ignored(path, ignored),
         is_executable=lambda path: os.name == "nt" or os.access(root / path, os.X_OK),
     )

@@ -111,7 +111,7 @@ def _libraries(linted: Dockerfile) -> Violations:
     if not is_whole or is_open or not (linted.is_plain and re.search("slim|debian:", linted.base)):
         return
     installed = {n for n in locked if not is_left_out(linted, optional.get(n, ()))}
-    installed -= {"numba", "soundfile"}  # which may do without
+    installed -= {"copier", "numba", "pre-commit", "soundfile"}  # which may do without
     for package, users in loaded(installed).items():
         stem = "".join(re.findall(r"^[a-z-]+", package))
         is_there = any(stem in word for c in adds for word in c.words)

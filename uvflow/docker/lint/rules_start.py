@@ -206,10 +206,11 @@ def _signals(linted: Dockerfile) -> Violations:
 
 def _forms(linted: Dockerfile) -> Violations:
     """What is neither an array nor a line for a shell, and a CMD that ENTRYPOINT does not take."""
+    for step in dict.fromkeys(command.step for command in linted.started):
+        if step.exec_form is None and re.fullmatch(r"\[.*\]", step.text):
+            yield "starts-nothing", step, "this is no JSON array: a shell runs it as it stands"
     for command in linted.started:
         step, name = command.step, command.words[0]
-        if command is linted.started[0] and not step.exec_form and re.match(r"\[.*\]$", step.text):
-            yield "starts-nothing", step, "this is no JSON array: a shell runs it as it stands"
         if " " in name and name in (step.exec_form or ()):
             yield "starts-nothing", step, f"no program has the name `{name}`"
     entry, cmd = linted.last("ENTRYPOINT"), linted.last("CMD")
