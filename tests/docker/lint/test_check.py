@@ -138,6 +138,7 @@ def test_what_rules_ask_for_is_read_from_the_project(tree: Tree) -> None:
         packages=("lib",),
         not_ignored=(".venv",),
         locked=frozenset({"lib", "shop", "web"}),
+        optional={"lib": ("lib",)},
         local=frozenset({"lib", "shop"}),
         has_dev=False,
     )

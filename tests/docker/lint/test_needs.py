@@ -367,3 +367,30 @@ def test_a_program_that_a_script_asks_for_first() -> None:
 def test_a_runner_of_before_is_not_what_starts() -> None:
     message = "poetry is not in uv.lock: start uvicorn itself"
     assert started('CMD ["poetry", "run", "uvicorn", "--host=::", "main:app"]') == [message]
+
+
+@pytest.mark.parametrize(
+    ("sync", "module", "is_found"),
+    [
+        ("--package shop-api", "shop_jobs", True),
+        ("--package shop-api", "shop_api", False),
+        ("--package shop-api", "shop_core", False),
+        ("--all-packages", "shop_jobs", False),
+        ("--package shop-jobs", "shop_jobs", False),
+    ],
+)
+def test_a_member_that_no_sync_installs(sync: str, module: str, *, is_found: bool) -> None:
+    members = ("shop-api", "shop-core", "shop-jobs")
+    sources = {f"{name}/src/{name.replace('-', '_')}/__init__.py" for name in members}
+    context = replace(
+        CONTEXT,
+        files=CONTEXT.files | sources,
+        packages=members,
+        local=frozenset({"shop_api", "shop_core", "shop_jobs"}),
+        locked=frozenset({"uvicorn", *members}),
+        optional={**{name: (name,) for name in members}, "shop-core": ("shop-api", "shop-core")},
+    )
+    text = GOOD.replace("--locked --no-install-project", f"--locked {sync}")
+    missing = ["shop-jobs is not in the image: no sync installs it"]
+    found = messages(text.replace(CMD, f'CMD ["python", "-m", "{module}"]'), context)
+    assert found == missing * is_found

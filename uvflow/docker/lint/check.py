@@ -174,7 +174,7 @@ def _optional(lockfile: Lockfile, manifests: Iterable[Table]) -> dict[str, tuple
         if at_root in {None, package}:
             plain += needs
         else:
-            chosen.append((package.name, needs))
+            chosen.append((package.name, [{"name": package.name}, *needs]))
         chosen += package.table.get("optional-dependencies", {}).items()
         chosen += package.table.get("dev-dependencies", {}).items()
     plain += (row for name, rows in chosen if name in defaults for row in rows)
