@@ -12,7 +12,6 @@ from uvflow.docker.debian import DebianPackages
 from uvflow.docker.dockerfile import arguments, render_dockerfile
 from uvflow.docker.facts import (
     Facts,
-    default_groups,
     dev_switch_variable,
     fetchers,
     python_in_use,
@@ -605,9 +604,3 @@ def test_the_switch_is_uv_no_dev_where_that_is_enough() -> None:
     assert dev_switch_variable(profiles(), ("dev", "lint")) == "UV_NO_DEFAULT_GROUPS"
     asks = Profile(name="ci", groups=("dev",))
     assert dev_switch_variable(profiles(asks), DEV) == "UV_NO_DEFAULT_GROUPS"
-
-
-def test_default_groups_are_uvs() -> None:
-    assert default_groups({}, ["dev", "docs"]) == ("dev",)
-    assert default_groups({"default-groups": ["docs"]}, ["dev", "docs"]) == ("docs",)
-    assert default_groups({"default-groups": "all"}, ["dev", "docs"]) == ("dev", "docs")

@@ -5,7 +5,13 @@ import pytest
 from rig import Tree
 
 from uvflow.errors import UsageError
-from uvflow.project.manifest import Project, Workspace, canonical_name, member_directories
+from uvflow.project.manifest import (
+    Project,
+    Workspace,
+    canonical_name,
+    default_groups,
+    member_directories,
+)
 
 
 def test_a_project_without_a_workspace_is_its_own(tree: Tree) -> None:
@@ -292,3 +298,9 @@ def test_a_persons_own_profiles_are_not_shared(tree: Tree) -> None:
         "dev",
         False,
     )
+
+
+def test_default_groups_are_uvs() -> None:
+    assert default_groups({}, ["dev", "docs"]) == ("dev",)
+    assert default_groups({"default-groups": ["docs"]}, ["dev", "docs"]) == ("docs",)
+    assert default_groups({"default-groups": "all"}, ["dev", "docs"]) == ("dev", "docs")

@@ -25,7 +25,7 @@ from uvflow.lockfile.selection import (
     packages_to_build,
 )
 from uvflow.paths import MANIFEST
-from uvflow.project.manifest import Project, Table, manifest_in
+from uvflow.project.manifest import Project, Table, default_groups, manifest_in
 from uvflow.project.profiles import ALL, Profile
 from uvflow.project.python import MOST_REQUESTS, python_requests
 from uvflow.uv import Uv
@@ -253,12 +253,6 @@ class Facts:
             yield from search.django.remarks()
         if without := sorted(p.name for p in self.everything if "git" in p.source):
             yield f"built from git, without a compiler unless you name one: {', '.join(without)}"
-
-
-def default_groups(uv_table: Table, groups: Iterable[str]) -> tuple[str, ...]:
-    """The groups that `uv sync` installs without an option (uv docs, "Default groups")."""
-    names = uv_table.get("default-groups", ["dev"])
-    return tuple(groups) if names == "all" else tuple(names)
 
 
 def dev_switch_variable(profiles: Iterable[Profile], defaults: tuple[str, ...]) -> str:

@@ -5,7 +5,7 @@ revisions only add keys.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,14 +93,14 @@ class LockedPackage:
         extras = {"": self.table.get("dependencies", ())}
         extras |= self.table.get("optional-dependencies", {})
         return {
-            extra: tuple(
-                (edge["name"], wanted)
-                for edge in edges
-                if "marker" not in edge
-                for wanted in ("", *edge.get("extra", ()))
-            )
+            extra: tuple(edge_nodes(edge for edge in edges if "marker" not in edge))
             for extra, edges in extras.items()
         }
+
+
+def edge_nodes(edges: Iterable[Table]) -> Iterator[Node]:
+    """What rows of dependencies name."""
+    return ((edge["name"], extra) for edge in edges for extra in ("", *edge.get("extra", ())))
 
 
 class Lockfile:

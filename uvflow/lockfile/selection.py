@@ -17,8 +17,8 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from uvflow.errors import UsageError
 from uvflow.lockfile.check import failure_reason
-from uvflow.lockfile.packages import LockedPackage, Lockfile
-from uvflow.project.manifest import Project
+from uvflow.lockfile.packages import LockedPackage, Lockfile, Node, Table, edge_nodes
+from uvflow.project.manifest import Project, default_groups, group_names, table_at
 from uvflow.project.profiles import Profile
 from uvflow.uv import Uv
 
@@ -140,3 +140,44 @@ def packages_to_build(
 
     indexed = (package for package in packages if package.directory is None)
     return tuple(package for package in indexed if not any(map(fits, package.wheels)))
+
+
+def optional_packages(lockfile: Lockfile, manifests: Iterable[Table]) -> dict[str, tuple[str, ...]]:
+    """The packages that `uv sync` alone does not bring → extras, groups and members that do.
+
+    Of the groups that a sync installs by default, only `dev` is one of these.
+    """
+    tables = ((table_at(each, "tool", "uv"), group_names(each)) for each in manifests)
+    defaults = {name for table, names in tables for name in default_groups(table, names)} - {"dev"}
+    plain, chosen = list[Table](), list[tuple[str, Iterable[Table]]]()
+    at_root = lockfile.package_at(".")  # without one, a sync installs every member
+    for package in lockfile.local_packages:
+        needs = package.table.get("dependencies", ())
+        if at_root in {None, package}:
+            plain += needs
+        else:
+            chosen.append((package.name, [{"name": package.name}, *needs]))
+        chosen += package.table.get("optional-dependencies", {}).items()
+        chosen += package.table.get("dev-dependencies", {}).items()
+    plain += (row for name, rows in chosen if name in defaults for row in rows)
+    always = _reached(lockfile, plain, set())
+    names, found = {name for name, _ in always}, dict[str, tuple[str, ...]]()
+    for name, rows in chosen:
+        for each in {each for each, _ in _reached(lockfile, rows, always)} - names:
+            found[each] = tuple(dict.fromkeys((*found.get(each, ()), name)))
+    # The groups of a root that is no project are not in the table of a package.
+    return {} if "dependency-groups" in lockfile.table.get("manifest", {}) else found
+
+
+def _reached(lockfile: Lockfile, rows: Iterable[Table], known: set[Node]) -> set[Node]:
+    """What these rows of dependencies bring on some platform, besides what is `known`."""
+    waiting, reached = [*edge_nodes(rows)], set[Node]()
+    while waiting:
+        node = name, extra = waiting.pop()
+        if node not in reached and node not in known:
+            reached.add(node)
+            for package in lockfile.by_name.get(name, ()):
+                optional = package.table.get("optional-dependencies", {})
+                own = package.table.get("dependencies", ())
+                waiting += edge_nodes(optional.get(extra, ()) if extra else own)
+    return reached

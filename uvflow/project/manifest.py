@@ -252,6 +252,12 @@ def group_names(manifest: Table) -> Iterator[str]:
         yield "dev"
 
 
+def default_groups(uv_table: Table, groups: Iterable[str]) -> tuple[str, ...]:
+    """The groups that `uv sync` installs without an option (uv docs, "Default groups")."""
+    names = uv_table.get("default-groups", ["dev"])
+    return tuple(groups) if names == "all" else tuple(names)
+
+
 def _require_known(
     profile: Profile, key: str, what: str, names: Names, known: Iterable[str]
 ) -> None:

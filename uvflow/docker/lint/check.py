@@ -8,16 +8,16 @@ from pathlib import Path
 
 from uvflow import findings
 from uvflow.docker import context, settings
-from uvflow.docker.facts import default_groups
 from uvflow.docker.lint import rules_build, rules_image, rules_start
 from uvflow.docker.lint.model import Dockerfile, LintContext, Violations
 from uvflow.docker.source import import_names
 from uvflow.files import text_if_there
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.lockfile.differences import differences
-from uvflow.lockfile.packages import Lockfile, Node, Table, read_lockfile
+from uvflow.lockfile.packages import read_lockfile
+from uvflow.lockfile.selection import optional_packages
 from uvflow.paths import MANIFEST
-from uvflow.project.manifest import Project, group_names, manifest_in, table_at
+from uvflow.project.manifest import Project, default_groups, group_names, manifest_in
 
 # The code of a finding → its severity, and what to write instead.
 _RULES = {
@@ -148,7 +148,7 @@ def lint_context(project: Project) -> LintContext:
         packages=tuple(p.directory or "" for p in local if "editable" in p.source),
         not_ignored=tuple(n for n in missing if (root / n.removeprefix("**/")).exists()),
         locked=frozenset(p.name for p in lockfile.packages) if lockfile else None,
-        optional=_optional(lockfile, manifests) if lockfile else {},
+        optional=optional_packages(lockfile, manifests) if lockfile else {},
         has_dev=not groups.isdisjoint(default_groups(project.table("tool", "uv"), groups)),
         local=frozenset(p.name.replace("-", "_") for p in local if "directory" not in p.source),
         renamed=frozenset(renamed),
@@ -158,49 +158,6 @@ def lint_context(project: Project) -> LintContext:
         is_ignored=lambda path: context.is_ignored(path, ignored),
         is_executable=lambda path: os.name == "nt" or os.access(root / path, os.X_OK),
     )
-
-
-def _optional(lockfile: Lockfile, manifests: Iterable[Table]) -> dict[str, tuple[str, ...]]:
-    """The distributions that `uv sync` alone does not bring → extras, groups and members that do.
-
-    Of the groups that a sync installs by default, only `dev` is one of these.
-    """
-    tables = ((table_at(each, "tool", "uv"), group_names(each)) for each in manifests)
-    defaults = {name for table, names in tables for name in default_groups(table, names)} - {"dev"}
-    plain, chosen = list[Table](), list[tuple[str, Iterable[Table]]]()
-    at_root = lockfile.package_at(".")  # without one, a sync installs every member
-    for package in lockfile.local_packages:
-        needs = package.table.get("dependencies", ())
-        if at_root in {None, package}:
-            plain += needs
-        else:
-            chosen.append((package.name, [{"name": package.name}, *needs]))
-        chosen += package.table.get("optional-dependencies", {}).items()
-        chosen += package.table.get("dev-dependencies", {}).items()
-    plain += (row for name, rows in chosen if name in defaults for row in rows)
-    always = _reached(lockfile, plain, set())
-    names, found = {name for name, _ in always}, dict[str, tuple[str, ...]]()
-    for name, rows in chosen:
-        for each in {each for each, _ in _reached(lockfile, rows, always)} - names:
-            found[each] = tuple(dict.fromkeys((*found.get(each, ()), name)))
-    # The groups of a root that is no project are not in the table of a package.
-    return {} if "dependency-groups" in lockfile.table.get("manifest", {}) else found
-
-
-def _reached(lockfile: Lockfile, rows: Iterable[Table], known: set[Node]) -> set[Node]:
-    """What these rows of dependencies bring on some platform, besides what is `known`."""
-    waiting = [(row["name"], extra) for row in rows for extra in ("", *row.get("extra", ()))]
-    reached = set[Node]()
-    while waiting:
-        node = name, extra = waiting.pop()
-        if node in reached or node in known:
-            continue
-        for package in lockfile.by_name.get(name, ()):
-            optional = package.table.get("optional-dependencies", {})
-            for row in optional.get(extra, ()) if extra else package.table.get("dependencies", ()):
-                waiting += ((row["name"], each) for each in ("", *row.get("extra", ())))
-        reached.add(node)
-    return reached
 
 
 def _renamed(distribution: str, directory: Path) -> Iterator[str]:
