@@ -15,6 +15,7 @@ class Server(NamedTuple):
     interfaces: tuple[str, ...]
     command: str  # before the application
     factory: str  # how the application is named where it is one
+    address: tuple[str, ...] = ()  # options without which only the container itself reaches it
 
 
 # Production servers by their distributions, of each interface the preferred first. Workers of
@@ -22,14 +23,17 @@ class Server(NamedTuple):
 _GUNICORN = "gunicorn --bind=0.0.0.0:{port} --access-logfile=- --worker-tmp-dir=/dev/shm"
 _GRANIAN = "granian --interface={interface} --host=0.0.0.0 --port={port}"
 _HYPERCORN = "hypercorn --bind=0.0.0.0:{port} --access-logfile=-"
+_UVICORN = "uvicorn --host=0.0.0.0 --port={port}"
+_DAPHNE = "daphne --bind=0.0.0.0 --port={port}"
 _WAITRESS = "waitress-serve --listen=0.0.0.0:{port}"
+_BIND = ("-b", "--bind", "-c", "--config")
 SERVERS: Mapping[str, Server] = {
-    "gunicorn": Server(("wsgi",), _GUNICORN, "{name}()"),
-    "uvicorn": Server(("asgi",), "uvicorn --host=0.0.0.0 --port={port}", "--factory {name}"),
-    "hypercorn": Server(("asgi",), _HYPERCORN, "{name}()"),
-    "granian": Server(("wsgi", "asgi"), _GRANIAN, "--factory {name}"),
+    "gunicorn": Server(("wsgi",), _GUNICORN, "{name}()", _BIND),
+    "uvicorn": Server(("asgi",), _UVICORN, "--factory {name}", ("--host", "--uds", "--fd")),
+    "hypercorn": Server(("asgi",), _HYPERCORN, "{name}()", _BIND),
+    "granian": Server(("wsgi", "asgi"), _GRANIAN, "--factory {name}", ("--host", "--uds")),
     "waitress": Server(("wsgi",), _WAITRESS, "--call {name}"),
-    "daphne": Server(("asgi",), "daphne --bind=0.0.0.0 --port={port}", "{name}"),
+    "daphne": Server(("asgi",), _DAPHNE, "{name}", ("-b", "--bind", "-e", "--endpoint", "-u")),
 }
 RELOADING = {"gunicorn", "hypercorn", "uvicorn"}
 

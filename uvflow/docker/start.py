@@ -74,18 +74,12 @@ _APP_VARIABLE = re.compile(
 _WSGI_APP = re.compile(r"^wsgi_app *= *[\"']([\w.]+:\w+(?:\(\))?)[\"']", re.MULTILINE)
 # A worker that serves ASGI (uvicorn docs, "Deployment", "Gunicorn").
 _ASGI_WORKER = re.compile(r"^worker_class *= *[\"'][\w.]*[Uu]vicorn[\w.]*[\"']", re.MULTILINE)
-# Options of `uv run` that have a value, by how they end; no other does but a few of one letter.
-_WITH_VALUE = (
-    r"--(?!no-(?:env-file|index|project|managed)|managed)[\w-]*"
-    r"(?:package|extra|group|file|with|editable|requirements|platform|index|url|links|strategy|"
-    r"provider|resolution|prerelease|newer|mode|setting|dir|python|color|host|directory|project)"
-)
 # What runs a command in an environment that the image does not need.
 _RUNNER = re.compile(
     rf"""(?P<start>(?:^|&&|;)\s*)(?P<before>(?:exec\s+)?(?:\w+=(?:"[^"]*"|'[^']*'|[^\s"'])*\s+)*)
     (?:
         (?:python3?\ -m\ )?uv\ run\ +
-        (?P<options>(?:(?:{_WITH_VALUE}|-[CPfipw])\ +\S+\ +|-(?!m\ |-module)\S*\ +)*)
+        (?P<options>(?:{shell.OPTION_WITH_VALUE}\ +\S+\ +|-(?!m\ |-module)\S*\ +)*)
         | (?:poetry|pipenv|pdm|rye|hatch)\ run\ +(?!-|[\w.-]+:)
     )
     (?P<python>(?:-m|--module)\ |(?=\S+\.py\b))?""",

@@ -9,19 +9,15 @@ from collections.abc import Collection, Iterator
 from uvflow.docker.django import SETTINGS_MODULE
 from uvflow.docker.lint import shell
 from uvflow.docker.lint.model import BY_PIP, Dockerfile, ShellCommand, expanded
+from uvflow.docker.servers import SERVERS
 from uvflow.paths import MANIFEST
 
-# server → the options for its address, without which only the container itself reaches it
-SERVERS = {
-    "daphne": ("-b", "--bind", "-e", "--endpoint", "-u"),
-    "granian": ("--host", "--uds"),
-    "gunicorn": ("-b", "--bind", "-c", "--config"),
-    "hypercorn": ("-b", "--bind", "-c", "--config"),
-    "uvicorn": ("--host", "--uds", "--fd"),
-    "waitress-serve": (),
-}
+# The program of a server → the options for its address.
+SERVER_PROGRAMS = {each.command.split()[0]: each.address for each in SERVERS.values()}
 # A program, or the module of `python -m` → the distribution that it is from.
-DISTRIBUTIONS = {name: name for name in ("alembic", "celery", "flask", "streamlit", *SERVERS)}
+DISTRIBUTIONS = {
+    name: name for name in ("alembic", "celery", "flask", "streamlit", *SERVER_PROGRAMS)
+}
 DISTRIBUTIONS |= {name: name for name in ("hatch", "pdm", "pipenv", "poetry")}
 DISTRIBUTIONS |= {"fastapi": "fastapi-cli", "waitress-serve": "waitress"}
 # Distributions with worker classes of gunicorn, which begin with their names.
@@ -139,7 +135,7 @@ def loaded_modules(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[
     words, settings = command.words, command.environ.get(SETTINGS_MODULE, "")
     is_django = "django" in (linted.context.locked or ()) and re.fullmatch(r"[\w.]+", settings)
     is_managed = any(posixpath.basename(word) == "manage.py" for word in words[:2])
-    if is_django and (is_managed or command.program in SERVERS):
+    if is_django and (is_managed or command.program in SERVER_PROGRAMS):
         yield settings, None
     if command.program == "celery" and (name := command.option("-A", "--app")):
         module, _, attribute = name.partition(":")
@@ -153,9 +149,9 @@ def loaded_modules(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[
     if linted.is_lambda and re.fullmatch(r"\w[\w./]*\.\w+", words[0]):
         module, _, attribute = words[0].rpartition(".")
         yield module.replace("/", "."), attribute
-    if shell.is_python(words) and words[1:2] == ("-m",) and command.program not in SERVERS:
+    if shell.is_python(words) and words[1:2] == ("-m",) and command.program not in SERVER_PROGRAMS:
         yield command.program, None
-    for before, word in itertools.pairwise(words if command.program in SERVERS else ()):
+    for before, word in itertools.pairwise(words if command.program in SERVER_PROGRAMS else ()):
         match = _MODULE.fullmatch(word)
         is_value = before.startswith("-") and "=" not in before and before != "--factory"
         if match and (match[2] or ("." in word and not is_value)):

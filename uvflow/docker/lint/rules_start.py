@@ -5,7 +5,7 @@ import re
 
 from uvflow.docker.lint import shell
 from uvflow.docker.lint.model import BY_PIP, Dockerfile, ShellCommand, Violations, expanded
-from uvflow.docker.lint.needs import DISTRIBUTIONS, SERVERS, missing
+from uvflow.docker.lint.needs import DISTRIBUTIONS, SERVER_PROGRAMS, missing
 from uvflow.docker.lint.server import WEB_SERVERS, is_configured, ports, unknown_path, unserved
 
 # What passes requests on to a server in the same container, or starts what does.
@@ -136,7 +136,7 @@ def _is_behind_proxy(linted: Dockerfile) -> bool:
 
 def _servers(linted: Dockerfile) -> Violations:
     is_behind = _is_behind_proxy(linted)
-    is_production = any(c.program in SERVERS and not _develops(c) for c in linted.started)
+    is_production = any(c.program in SERVER_PROGRAMS and not _develops(c) for c in linted.started)
     for command in linted.started:
         if _develops(command) and is_production and "SHLVL" in command.environ:
             continue  # a script that has the choice
@@ -144,7 +144,9 @@ def _servers(linted: Dockerfile) -> Violations:
             yield "development-server", command.step, "this starts a development server"
         address = command.option("--host", "--bind", "-b", "-h", "--server.address")
         is_bare = not command.has(*_NO_OPTIONS.get(command.program, ()))
-        is_default = SERVERS.get(command.program) and not is_configured(linted, command) and is_bare
+        is_default = (
+            SERVER_PROGRAMS.get(command.program) and not is_configured(linted, command) and is_bare
+        )
         is_default = is_default or (_is_for_here(command) and address is None)
         is_local = command.program in {*WEB_SERVERS, "flask"} and _LOCAL.fullmatch(address or "")
         if (is_default or is_local) and not is_behind:
@@ -226,7 +228,7 @@ def _static_files(linted: Dockerfile) -> Violations:
     files, text = linted.context.files, linted.context.text
     settings = (f for f in files if "settings" in f and f.endswith(".py"))
     is_wanted = any("ManifestStaticFilesStorage" in text(file) for file in settings)
-    is_served = any(c.program in SERVERS or "runserver" in c.words for c in linted.started)
+    is_served = any(c.program in SERVER_PROGRAMS or "runserver" in c.words for c in linted.started)
     texts = [*(step.text for step in linted.everything), *(c.text for c in linted.started)]
     scripts = (f for f in files if re.search(r"\.(?:sh|toml|ya?ml)$|Makefile|Procfile", f))
     if is_wanted and is_served and "collectstatic" not in "\n".join((*texts, *map(text, scripts))):

@@ -7,7 +7,7 @@ from uvflow.docker import servers
 from uvflow.docker.applications import FRAMEWORKS, Applications
 from uvflow.docker.lint.model import Dockerfile, ShellCommand
 from uvflow.docker.lint.needs import (
-    SERVERS,
+    SERVER_PROGRAMS,
     configuration,
     import_folders,
     loaded_modules,
@@ -15,7 +15,7 @@ from uvflow.docker.lint.needs import (
 )
 from uvflow.docker.source import Module, Modules
 
-WEB_SERVERS = {*SERVERS, "fastapi", "streamlit"}
+WEB_SERVERS = {*SERVER_PROGRAMS, "fastapi", "streamlit"}
 _OPTIONS = re.compile("GUNICORN_CMD_ARGS|(?:GRANIAN|STREAMLIT_SERVER|UVICORN)_")
 # The worker classes of gunicorn that serve WSGI alone.
 _FOR_WSGI = {None, "eventlet", "gevent", "gthread", "sync"}
@@ -50,7 +50,7 @@ def is_configured(linted: Dockerfile, command: ShellCommand) -> bool:
     is_open = any("$" in word or word.startswith(("-b", "-c")) for word in command.words)
     files = linted.end.files if linted.knows_files else linted.context.files
     by_file = any(f.endswith(f"{command.program}.conf.py") for f in files)
-    return command.has(*SERVERS[command.program]) or is_open or by_file or any(by_variable)
+    return command.has(*SERVER_PROGRAMS[command.program]) or is_open or by_file or any(by_variable)
 
 
 def ports(linted: Dockerfile, command: ShellCommand) -> list[str]:

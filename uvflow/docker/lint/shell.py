@@ -28,10 +28,14 @@ _WRAPPERS = {
 _LONGEST = 1 << 15  # characters: more would take seconds
 _DEPTH = 9  # of wrappers and scripts in each other
 _MOST_WORDS = 100  # of scripts that pass their arguments on, twice
-_OPTIONS_WITH_A_VALUE = {
-    "--directory", "--env-file", "--extra", "--group", "--index", "--no-group", "--only-group",
-    "--package", "--project", "--python", "-p", "--with", "-u",
-}  # fmt: skip
+# Options of `uv run` that have a value, by how they end; no other does but a few of one letter.
+OPTION_WITH_VALUE = (
+    r"(?:--(?!no-(?:env-file|index|project|managed)|managed)[\w-]*"
+    r"(?:package|extra|group|file|with|editable|requirements|platform|index|url|links|strategy|"
+    r"provider|resolution|prerelease|newer|mode|setting|dir|python|color|host|directory|project)"
+    r"|-[CPfipw])"
+)
+_OF_WRAPPERS = {"nice": "-n", **dict.fromkeys(("pdm", "poetry", "uv"), OPTION_WITH_VALUE)}
 
 
 def is_python(words: Words) -> bool:
@@ -116,12 +120,12 @@ def inside(words: Words) -> Words:
     """The command that a wrapper starts; empty for any other program."""
     name = PurePosixPath(words[0]).name
     count = 1 if words[:2] == ("uv", "run") else _WRAPPERS.get(name)
-    with_a_value = _OPTIONS_WITH_A_VALUE | ({"-n"} if name == "nice" else set())
+    with_value = re.compile(_OF_WRAPPERS.get(name, "-u"))
     rest = words[1:] if count is not None else ()
     while rest and (count or rest[0].startswith("-")):
         if rest[0] == "--":
             return rest[1:]
         if not rest[0].startswith("-"):
             count = (count or 0) - 1
-        rest = rest[2 if rest[0] in with_a_value else 1 :]
+        rest = rest[2 if with_value.fullmatch(rest[0]) else 1 :]
     return rest
