@@ -133,11 +133,9 @@ class Applications:
             does_more = others or any(isinstance(each.value, ast.Call) for each in calls)
             if dotted in origins and module.name not in imported and does_more:
                 names = (n for n, each in module.imports.items() if sources.origin(each) == dotted)
-                name, evidence = (
-                    f"{module.name}:{next(names)}",
-                    f"{module.path} completes {one.name}",
-                )
-                found.append(replace(one, name=name, evidence=evidence, module=module))
+                name, evidence = next(names), f"{module.path} completes {one.name}"
+                whole = f"{module.name}:{name}"
+                found.append(replace(one, name=whole, evidence=evidence, module=module))
         return found
 
     def are_served_by_a_program(self) -> bool:
@@ -314,8 +312,9 @@ def _likeliest(applications: list[Application]) -> list[Application]:
     remaining = [each for each in applications if each.standing == best]
     usual = [each for each in remaining if each.module.stem in _USUAL_NAMES]
     # A name says little of two packages with applications of different kinds.
-    kinds = {(each.interface, each.module.name.partition(".")[0]) for each in remaining}
-    is_mixed = len({interface for interface, _ in kinds}) > 1 and len({top for _, top in kinds}) > 1
+    interfaces = {each.interface for each in remaining}
+    packages = {each.module.name.partition(".")[0] for each in remaining}
+    is_mixed = len(interfaces) > 1 and len(packages) > 1
     if len({each.module.path for each in usual}) == 1 and not is_mixed:
         remaining = usual
     named = [each for each in remaining if each.is_usual]

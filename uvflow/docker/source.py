@@ -75,15 +75,15 @@ class Module:
         """Whether it does something where it is run, and not imported."""
         if self.stem in _NO_PROGRAMS or not self.is_served:
             return False
-        acts = ast.While | ast.Expr if self.stem in PROGRAM_NAMES else ast.While
-        return self.stem == "__main__" or any(
-            (isinstance(node, ast.If) and _is_guard(node))
-            or (
-                isinstance(node, acts)
-                and not isinstance(getattr(node, "value", None), ast.Constant)
-            )
-            for node in self.tree.body
-        )
+        return self.stem == "__main__" or any(map(self._acts, self.tree.body))
+
+    def _acts(self, node: ast.stmt) -> bool:
+        match node:
+            case ast.While() | ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
+                return True
+            case ast.Expr(value=value) if self.stem in PROGRAM_NAMES:
+                return not isinstance(value, ast.Constant)  # a docstring
+        return False
 
     @cached_property
     def statements(self) -> list[ast.stmt]:
@@ -91,8 +91,8 @@ class Module:
         found, waiting = list[ast.stmt](), deque(self.tree.body)
         while waiting:  # no recursion: every `elif` is nested in the `if` before it
             match node := waiting.popleft():
-                case ast.If() if _is_guard(node):
-                    pass
+                case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
+                    pass  # of what is run, and not imported
                 case ast.If(body=inner, orelse=other) | ast.Try(body=inner, orelse=other):
                     waiting.extendleft(reversed([*inner, *other]))
                 case _:
@@ -288,14 +288,6 @@ def bindings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
             yield from ((t.id, value) for t in targets if isinstance(t, ast.Name))
         case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
             yield name, value
-
-
-def _is_guard(node: ast.If) -> bool:
-    """Whether it is `if __name__ == "__main__"`."""
-    match node.test:
-        case ast.Compare(left=ast.Name(id="__name__")):
-            return True
-    return False
 
 
 def assigned_text(text: str, name: str) -> str:

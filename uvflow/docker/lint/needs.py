@@ -141,9 +141,8 @@ def loaded_modules(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[
         module, _, attribute = name.partition(":")
         package, _, last = module.rpartition(".")
         # Celery takes `a.b` for an attribute as well.
-        is_one = re.search(
-            rf"\b{last}\b", module_text(linted, package, import_folders(linted, command))
-        )
+        text = module_text(linted, package, import_folders(linted, command))
+        is_one = re.search(rf"\b{last}\b", text)
         if re.fullmatch(r"[\w.]+", module) and not is_one:
             yield module, attribute or None
     if linted.is_lambda and re.fullmatch(r"\w[\w./]*\.\w+", words[0]):
@@ -194,10 +193,8 @@ def _programs(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[str, 
     first = (linted.context.text(origin) if origin else "").partition("\n")[0]
     is_mended = any(re.search(r"dos2unix|\\r", step.text) for step in linted.everything)
     if first.startswith("#!") and first.endswith("\r") and not is_mended:
-        yield (
-            "start-not-there",
-            f"{origin} has the line ends of Windows: `{first[2:-1]}\\r` is nowhere",
-        )
+        message = f"{origin} has the line ends of Windows: `{first[2:-1]}\\r` is nowhere"
+        yield "start-not-there", message
     named = [*first.split()] if first.startswith("#!") else [name] if arguments else []
     for program in map(posixpath.basename, named if linted.is_plain else ()):
         lacking = re.search(LACKING[program], linted.base) if program in LACKING else None
@@ -219,9 +216,8 @@ def _has_packages_alone(linted: Dockerfile) -> bool:
     copies = [step for step in linted.image if step.is_copy and step.flag("from")]
     words = [word for step in copies for word in step.words[:-1]]
     folders = [word for word in words if re.search(r"/lib/python3[\d.]*/site-packages/?$", word)]
-    is_made = any(
-        "uv" in step.text or "pip" in step.text for step in linted.image if step.keyword == "RUN"
-    )
+    made = [step.text for step in linted.image if step.keyword == "RUN"]
+    is_made = any("uv" in text or "pip" in text for text in made)
     others = [word for word in words if word not in folders and not re.search(r"/uvx?$", word)]
     return bool(folders and not others and not is_made and linted.is_plain)
 
@@ -296,9 +292,8 @@ def is_left_out(linted: Dockerfile, chosen: Collection[str]) -> bool:
     asked = {"--all-extras", "--all-groups", "--dev", "--only-dev", *chosen}
     given = (part for sync in syncs for word in sync.words for part in re.split("[=,]", word))
     words = {re.sub("(?<=\\w)[-_.]+", "-", part).lower() for part in given}  # as uv.lock has names
-    is_open = "dev" in chosen and not all(
-        sync.has(*_NO_DEV) or sync.starts("uv", "pip") for sync in syncs
-    )
+    with_dev = [c for c in syncs if not (c.has(*_NO_DEV) or c.starts("uv", "pip"))]
+    is_open = "dev" in chosen and with_dev != []
     is_member = not linted.context.local.isdisjoint(name.replace("-", "_") for name in chosen)
     if is_member and ("--all-packages" in words or not all(map(_is_at_root, syncs))):
         return False

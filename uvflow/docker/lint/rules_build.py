@@ -98,7 +98,14 @@ def _lockfile(linted: Dockerfile) -> Violations:
             is_there = {"uv.lock", ""} & {*command.state.files.values(), *command.step.bound}
             why = "if uv.lock is stale" if is_there else "in every build: uv.lock is not there"
             yield "sync-not-locked", command.step, f"`{name}` resolves again {why}"
-    listed = [c for c in linted.building if c in reads or c.has("-r", "--requirement")]
+    for command in linted.building:
+        if (command in reads or command.run_syncs) and not linted.is_without_dev(command):
+            yield "sync-with-dev", command.step, "development dependencies get into the image"
+
+
+def _passed_over(linted: Dockerfile) -> Violations:
+    syncs = [c for c in linted.building if c.starts("uv", "sync") or c.starts("uv", "export")]
+    listed = [c for c in linted.building if c in syncs or c.has("-r", "--requirement")]
     files = linted.context.files
     is_only = "uv.lock" in files and files.isdisjoint(_LOCKFILES.values())
     for command in linted.building:
@@ -106,13 +113,9 @@ def _lockfile(linted: Dockerfile) -> Violations:
         is_alone = listed and command not in listed and command.has("--no-deps")
         named = [w for w in command.words if w != command.option("-t", "--target")]
         is_of_project = any(map(_PROJECT.fullmatch, named))
-        is_of_other = is_only and command.program in _LOCKFILES
-        is_of_other = is_of_other or (is_only and _is_other_list(linted, command))
-        if match and (is_of_project or is_of_other) and not is_alone:
+        is_of_other = command.program in _LOCKFILES or _is_other_list(linted, command)
+        if match and (is_of_project or (is_only and is_of_other)) and not is_alone:
             yield "lockfile-passed-over", command.step, f"`{match[0]}` passes over uv.lock"
-        is_read = command in reads or command.run_syncs
-        if is_read and not linted.is_without_dev(command):
-            yield "sync-with-dev", command.step, "development dependencies get into the image"
 
 
 def _is_other_list(linted: Dockerfile, command: ShellCommand) -> bool:
@@ -358,6 +361,6 @@ def _copied_environments(linted: Dockerfile) -> Iterator[tuple[Parsed, ShellComm
 
 
 CHECKS = (
-    *(_directives, _uv_itself, _lockfile, _source, _layers, _modes, _debian_packages),
+    *(_directives, _uv_itself, _lockfile, _passed_over, _source, _layers, _modes, _debian_packages),
     *(_environments, _interpreters, _foreign_packages, _volumes, _build_context),
 )

@@ -136,8 +136,7 @@ def _uv_in_image(linted: Dockerfile) -> Violations:
             yield "uv-in-image", step, "uv is copied into the image: 45 MB that no start uses"
 
 
-def _process(linted: Dockerfile) -> Violations:
-    """Its user and variables; the PATH of the base image is not known."""
+def _user(linted: Dockerfile) -> Violations:
     user, steps = linted.end.user, [s for s in linted.image if s.is_copy or s.keyword == "RUN"]
     texts = [expanded(step.text, step.state.environ) for step in steps]
     by_script = any(".sh" in c.text and c.program != "chmod" for c in linted.commands(linted.image))
@@ -147,6 +146,10 @@ def _process(linted: Dockerfile) -> Violations:
         yield "user-not-there", linted.last("USER") or linted.final, message
     if linted.runs_as_root and (linted.started or linted.base != "scratch"):
         yield "runs-as-root", linted.last("USER") or linted.final, "the service runs as root"
+
+
+def _process(linted: Dockerfile) -> Violations:
+    """Its variables and its end; the PATH of the base image is not known."""
     for step in (step for step in linted.image if step.keyword == "ENV"):
         path = dict(step.assignments).get("PATH", "/")
         if {"", "."} & {*path.split(":")}:
@@ -162,7 +165,7 @@ def _process(linted: Dockerfile) -> Violations:
     is_service = {"EXPOSE", "HEALTHCHECK"} & names or linted.context.scripts.isdisjoint(programs)
     by_option = any("-u" in command.words for command in linted.started)
     is_set = by_option or "PYTHONUNBUFFERED" in linted.end.environ
-    texts += [linted.base, *(step.text for step in linted.image)]
+    texts = [linted.base, *(step.text for step in linted.image)]
     has_python = re.search(r"python|venv|\buv\b", "\n".join(texts))
     if linted.is_plain and has_python and is_service and not (is_set or linted.is_for_checks):
         yield "output-buffered", linted.final, "the last output of a crashing service is lost"
@@ -200,4 +203,4 @@ def _context(linted: Dockerfile) -> Violations:
         yield "context-not-ignored", whole, f"it copies {', '.join(linted.context.not_ignored)}"
 
 
-CHECKS = (_base_images, _pythons, _libraries, _uv_in_image, _process, _secrets, _context)
+CHECKS = (_base_images, _pythons, _libraries, _uv_in_image, _user, _process, _secrets, _context)
