@@ -289,6 +289,7 @@ COMPUTED = "`bind` of gunicorn.conf.py is computed"
         ("gunicorn --bind unix:/tmp/a a:b", "", "it listens on a socket"),
         ("gunicorn a:b", "bind = ['unix:/tmp/a']", "gunicorn.conf.py binds a socket"),
         ("gunicorn a:b", "bind = environ['BIND']", COMPUTED),
+        ("gunicorn a:b", "bind = ':1'\nif X:\n    bind = ':2'", COMPUTED),
         ("gunicorn -c x.py a:b", "", "x.py cannot be read"),
         ("hypercorn -c python:x a:b", "", "python:x cannot be read"),
         ("uvicorn a:b --port $API_PORT", "", "its port is in a variable"),
