@@ -104,7 +104,7 @@ class Django:
         return strings
 
     def allowed_host(self) -> str | None:
-        """A name that ALLOWED_HOSTS has; empty where 127.0.0.1 will do, None where computed."""
+        """What the function of that name says of ALLOWED_HOSTS."""
         return allowed_host(self.value("ALLOWED_HOSTS"))
 
     def remarks(self) -> Iterator[str]:

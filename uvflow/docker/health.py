@@ -41,12 +41,7 @@ _MENTIONS = re.compile(
 def health_path(sources: Sources, owners: Collection[str]) -> str | None:
     """The path of a health check such as `/healthz`, of an application or a module in `owners`."""
     found = _Health(sources, owners)
-    open_routes = (
-        route
-        for route in found.routes
-        if not any(route[1].startswith(p) and owner == route[2] for owner, p in found.mounted)
-    )
-    served = ((name, *found.served(path, owner)) for name, path, owner in open_routes)
+    served = ((name, *found.served(path, owner)) for name, path, owner in found.routes)
     paths = {name: path for name, path, owner in served if path and owner in owners}
     return next((paths[name] for name in _HEALTH_NAMES if name in paths), None)
 
@@ -98,16 +93,13 @@ class _Health:
         for key, value in zip(prefixes.keys, prefixes.values, strict=True):
             prefix = string(key)
             if not prefix or prefix.startswith("/"):  # not another dictionary
-                for child in self.sources.references(module, _without_wsgi_app(value)):
+                for child in self.sources.references(module, value):
                     self.within[child] = module.name, prefix
 
     def _read_call(
         self, module: Module, call: ast.Call, decorated: ast.AST | None, above: list[ast.AST]
     ) -> None:
-        name, owner = (
-            callee(call),
-            "",
-        )  # a function that is decorated is given to something else
+        name, owner = callee(call), ""  # what is decorated is given to something else
         match call.func:
             case ast.Attribute(value=ast.Attribute(value=ast.Name(id="self"), attr=attribute)):
                 classes = [node.name for node in above if isinstance(node, ast.ClassDef)]
@@ -182,6 +174,8 @@ class _Health:
 
     def served(self, path: str, owner: str) -> tuple[str | None, str]:
         """The whole path, where it is known and served, and what serves it in the end."""
+        if any(path.startswith(prefix) and owner == by for by, prefix in self.mounted):
+            return None, owner
         for _ in (*self.within, *self.module_of):
             makers = self.makers.get(owner, set())
             if owner not in self.within and not makers.isdisjoint(self.within):
@@ -203,13 +197,6 @@ def _above(node: ast.AST, parents: Mapping[ast.AST, ast.AST]) -> Iterator[ast.AS
     while node in parents:
         node = parents[node]
         yield node
-
-
-def _without_wsgi_app(node: ast.expr) -> ast.expr:
-    match node:
-        case ast.Attribute(value=application, attr="wsgi_app"):
-            return application
-    return node
 
 
 def _may_not_run(above: list[ast.AST]) -> bool:
@@ -246,20 +233,13 @@ def _prefix(call: ast.Call) -> str | None:
     if callee(call) in {"Host", "host"}:
         return None
     values = [k.value for k in call.keywords if k.arg in {"path", "prefix", "url_prefix"}]
-    if not values and callee(call) in {
-        "Mount",
-        "add_router",
-        "mount",
-        "path",
-        "re_path",
-        "url",
-    }:
+    if not values and callee(call) in _INCLUDING - {"include_router", "register_blueprint"}:
         values = call.args[:1]
     return string(values[0]) if values else ""
 
 
 def trusted_host(sources: Sources) -> str | None:
-    """The same of Starlette's TrustedHostMiddleware, where a module names it."""
+    """What `allowed_host` says of Starlette's TrustedHostMiddleware, where a module names it."""
     for module in sources.modules:
         if module.is_served and "TrustedHostMiddleware" in module.text:
             for call in (node for node in ast.walk(module.tree) if isinstance(node, ast.Call)):
@@ -271,6 +251,7 @@ def trusted_host(sources: Sources) -> str | None:
 
 
 def allowed_host(value: ast.expr | None) -> str | None:
+    """A name that a list of hosts has; empty where 127.0.0.1 will do, None where computed."""
     if not isinstance(value, ast.List | ast.Tuple | None):
         return None
     elements = value.elts if value else []

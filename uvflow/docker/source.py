@@ -167,8 +167,11 @@ class Modules:
         """The dotted names in an expression."""
         found, waiting = set(), [node]  # no recursion: sums of many parts are nested as deep
         while waiting:
-            if dotted := module.dotted(each := waiting.pop()):
-                found.add(self.origin(re.sub(r"\.(urls|wsgi_app)$", "", dotted)))
+            match each := waiting.pop():
+                case ast.Attribute(value=served, attr="urls" | "wsgi_app"):
+                    each = served
+            if dotted := module.dotted(each):
+                found.add(self.origin(dotted))
             else:
                 waiting += ast.iter_child_nodes(each)
         return found
