@@ -297,9 +297,8 @@ class Search(Evidence):
         if found and any("uvicorn.Server(" in module.text for module in self.sources.modules):
             yield from map(self._script, self.scripts)  # which may do more than to serve that
         yield from self._beside(found) if found else ()
-        pages = (
-            scripts_importing(self.sources, "streamlit") if "streamlit" in self.installed else []
-        )
+        names = {"streamlit"} & self.installed
+        pages = [page for name in names for page in scripts_importing(self.sources, name)]
         yield from map(self._streamlit, pages)
         if not (found or pages) and "celery" in self.installed:
             for queue in Applications(self.sources, {"Celery": ""}).likeliest():

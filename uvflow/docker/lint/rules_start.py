@@ -144,9 +144,8 @@ def _servers(linted: Dockerfile) -> Violations:
             yield "development-server", command.step, "this starts a development server"
         address = command.option("--host", "--bind", "-b", "-h", "--server.address")
         is_bare = not command.has(*_NO_OPTIONS.get(command.program, ()))
-        is_default = (
-            SERVER_PROGRAMS.get(command.program) and not is_configured(linted, command) and is_bare
-        )
+        is_server = SERVER_PROGRAMS.get(command.program) and is_bare
+        is_default = is_server and not is_configured(linted, command)
         is_default = is_default or (_is_for_here(command) and address is None)
         is_local = command.program in {*WEB_SERVERS, "flask"} and _LOCAL.fullmatch(address or "")
         if (is_default or is_local) and not is_behind:
