@@ -311,13 +311,13 @@ class Search(Evidence):
 
     def _beside(self, found: Collection[Application]) -> list[Start]:
         """Programs that serve one of `found` beside their own work, or that serve another page."""
-        sources, runnable = self.sources, programs(self.sources)
-        found_programs = [Start(command=words, evidence=path) for path, words in runnable]
+        sources = self.sources
+        runnable = [Start(command=words, evidence=path) for path, words in programs(sources)]
         unread = sorted(refusals.UNREAD & self.installed)
         pages = {page.name for name in unread for page in scripts_importing(sources, name)}
         pages -= {each.module.path for each in found}
-        served = [program for program in found_programs if program.evidence in pages]
-        return served or (found_programs[:2] if self.web.are_served_by_a_program() else [])
+        served = [each for each in runnable if each.evidence in pages]
+        return served or (runnable[:2] if self.web.are_served_by_a_program() else [])
 
     def _check_members(self, found: Collection[Application]) -> None:
         """Raises UsageError where `found` is of a member, and one that no sync installs has more.
