@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from uvflow.docker.instructions import comment
-from uvflow.docker.lint.model import split
+from uvflow.docker.lint.parse import split
 
 OPTIONS = ("uv", "python", "base")  # those that are kept; a later uvflow may have others
 

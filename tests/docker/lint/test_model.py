@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from dockerfiles import linted, reading
 
-from uvflow.docker.lint.model import LintContext, Parsed, expanded
+from uvflow.docker.lint.model import LintContext
+from uvflow.docker.lint.parse import Parsed, expanded
 
 
 def test_a_byte_order_mark_is_no_keyword() -> None:

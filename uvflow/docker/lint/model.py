@@ -1,33 +1,24 @@
-"""A Dockerfile that a person wrote, as lint rules see it, and what they know of its project. Pure.
-
-The format is that of the Dockerfile reference.
-"""
+"""A hand-written Dockerfile, as lint rules see it, and what they know of its project. Pure."""
 
 import difflib
 import itertools
-import json
 import posixpath
 import re
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from uvflow.docker.lint import shell
+from uvflow.docker.lint.parse import (
+    Parsed,
+    StepState,
+    expanded,
+    parse_instructions,
+    relative,
+)
 from uvflow.project.schema import BYTE_ORDER_MARK
 
-# A directive, before anything else, by which a backtick continues a line.
-_ESCAPE = re.compile(r"(?:#[ \t]*\w+[ \t]*=.*\n)*?#[ \t]*(?i:escape)[ \t]*=[ \t]*`")
-# A heredoc begins with a whole word, in the instructions for which BuildKit's parser allows one.
-_WITH_HEREDOCS = ("ADD", "COPY", "ONBUILD", "RUN")
-_WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:\\.|[^"\\])*")+""")
-_HEREDOC = re.compile(r"\d*<<(?P<dash>-?)(?P<quote>['\"]?)(?P<end>[^<'\"]+)(?P=quote)")
-_FLAG = re.compile(r"--(?P<name>[a-z-]+)(?:=(?P<value>(?:\\.|\"[^\"]*\"|'[^']*'|\S)*))?\s*")
 _FROM = re.compile(r"^(\S*)(?:\s+(?i:as)\s+(\S+))?")
-_LONGEST_VALUE = 10_000  # characters: a variable may hold another one twice, and so on
-_VARIABLE = re.compile(
-    r"\$(?:\{(?P<braced>\w+)(?::?(?P<operator>[-+])(?P<word>[^}]*))?\}|(?P<plain>\w+))"
-)
 # Images that are known to have no USER, ENTRYPOINT or application of their own.
 _PLAIN = re.compile(
     r"(?:(?:docker\.io|public\.ecr\.aws/docker|mirror\.gcr\.io)/)?(?:library/)?"
@@ -58,96 +49,9 @@ _CHECKERS = {"coverage", "mypy", "nox", "pre-commit", "pyright", "pytest", "ruff
 _FETCHES = {"cp", "curl", "git", "ln", "make", "mv", "npm", "pnpm", "tar", "unzip", "wget", "yarn"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class StepState:
-    """The state of the image before an instruction.
-
-    `files` are those from the build context: the path in the image → in the context.
-    """
-
-    environ: Mapping[str, str] = field(default_factory=dict)
-    workdir: str = "/"
-    user: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
-
-    def path(self, text: str) -> str:
-        """Absolute, as the image has it."""
-        return posixpath.normpath(posixpath.join(self.workdir, expanded(text, self.environ)))
-
-
 # AWS Lambda's image: CMD names a function, for which its own Python looks in the WORKDIR.
 _LAMBDA_IMAGE = re.compile(r"\blambda/python\b")
 _LAMBDA = StepState(environ={"LAMBDA_TASK_ROOT": "/var/task"}, workdir="/var/task")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parsed:
-    """One instruction: its keyword in capitals, its first line, from 1, and the state before it.
-
-    `text` is what follows the keyword and its flags (and the CMD of a HEALTHCHECK), with lines
-    joined by a space, and the text of heredocs.
-    """
-
-    keyword: str
-    line: int
-    text: str
-    flags: tuple[tuple[str, str], ...] = ()
-    state: StepState = field(default_factory=StepState, compare=False)
-
-    def flag(self, name: str) -> str | None:
-        return dict(self.flags).get(name)
-
-    @property
-    def exec_form(self) -> tuple[str, ...] | None:
-        """The words of a JSON array; None in the shell form."""
-        try:
-            words = json.loads(self.text)
-        except (ValueError, RecursionError):  # not JSON, or nested too deep
-            return None
-        is_array = isinstance(words, list) and all(isinstance(word, str) for word in words)
-        return tuple(words) if is_array else None
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The words of either form; the shell form is split as a shell would, without heredocs."""
-        words = self.exec_form
-        return split(self.text.partition("\n")[0]) if words is None else words
-
-    @property
-    def is_copy(self) -> bool:
-        return self.keyword in {"COPY", "ADD"}
-
-    @property
-    def copies_context(self) -> bool:
-        return "" in self.copied
-
-    @property
-    def copied(self) -> tuple[str, ...]:
-        """What a COPY or ADD takes from the build context, as far as that is written out."""
-        words = self.words[:-1] if self.is_copy and not self.flag("from") else ()
-        return tuple(relative(word) for word in words if not re.search(r"[$*?<:\[]", word))
-
-    @property
-    def bound(self) -> tuple[str, ...]:
-        """What is mounted from the build context, in the same way."""
-        binds = [m for m in self.mounts if m.get("type", "bind") == "bind" and "from" not in m]
-        sources = (mount.get("source", "") for mount in binds)
-        return tuple(relative(source) for source in sources if "$" not in source)
-
-    @property
-    def assignments(self) -> tuple[tuple[str, str], ...]:
-        """The pairs of ENV and ARG, also in ENV's older form of one name and one value."""
-        words = split(self.text)
-        if self.keyword == "ENV" and words and "=" not in words[0]:
-            return ((words[0], " ".join(words[1:])),)
-        return tuple((name, value) for name, _, value in (word.partition("=") for word in words))
-
-    @property
-    def mounts(self) -> tuple[dict[str, str], ...]:
-        fields = (v.split(",") for name, v in self.flags if name == "mount")
-        pairs = ([field.partition("=") for field in each] for each in fields)
-        names = {"src": "source", "dst": "target", "destination": "target"}
-        return tuple({names.get(name, name): value for name, _, value in each} for each in pairs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,7 +190,7 @@ class Dockerfile:
     def __init__(self, text: str, context: LintContext) -> None:
         self.context, self.lines = context, text.splitlines()
         text = text.removeprefix(BYTE_ORDER_MARK).replace("\r\n", "\n")
-        steps = tuple(_instructions(text))
+        steps = tuple(parse_instructions(text))
         begins = [number for number, step in enumerate(steps) if step.keyword == "FROM"]
         self.before = steps[: begins[0] if begins else None]
         self.defaults: dict[str, str] = {}
@@ -526,65 +430,3 @@ def _copied(step: Parsed, there: Mapping[str, str], state: StepState) -> dict[st
                 name = "/".join(rest) or (parts[-1] if is_directory else "")
                 copied[posixpath.normpath(posixpath.join(place, name))] = origin
     return copied
-
-
-def relative(path: str) -> str:
-    """To the build context or to the root of an image, which are empty."""
-    return posixpath.normpath(f"/{path}").strip("/")
-
-
-def split(text: str) -> tuple[str, ...]:
-    """Words as a POSIX shell splits them, or at blanks where it could not."""
-    try:
-        return tuple(shlex.split(text, comments=False))
-    except ValueError:
-        return tuple(text.split())
-
-
-def expanded(text: str, variables: Mapping[str, str]) -> str:
-    """`text` with every variable replaced that is known or has a default there (`${V:-x}`)."""
-
-    def value(match: re.Match[str]) -> str:
-        known = variables.get(match["braced"] or match["plain"])
-        if match["operator"] == "+":
-            return match["word"] if known else ""
-        if match["operator"]:
-            return known or match["word"]
-        return match[0] if known is None else known
-
-    return _VARIABLE.sub(value, text)[:_LONGEST_VALUE]
-
-
-def _instructions(text: str) -> Iterator[Parsed]:
-    lines = iter(enumerate(text.split("\n"), 1))
-    continues = re.compile(r"`[ \t]*$" if _ESCAPE.match(text) else r"\\[ \t]*$")
-    for number, line in lines:
-        if _is_passed_over(line):
-            continue
-        whole = [line]
-        while continues.search(whole[-1]):
-            whole[-1] = continues.sub("", whole[-1])
-            whole.append(next((line for _, line in lines if not _is_passed_over(line)), ""))
-        joined = " ".join(part.strip() for part in whole).strip()
-        keyword, *others = joined.split(maxsplit=1)
-        keyword, rest, flags = keyword.upper(), "".join(others), []
-        words = _WORD.findall(joined) if keyword in _WITH_HEREDOCS else ()
-        heredocs = filter(None, map(_HEREDOC.fullmatch, words))
-        while keyword != "CMD" and (match := _FLAG.match(rest)):
-            flags.append((match["name"], "".join(split(match["value"] or ""))))  # without quotes
-            rest = rest[match.end() :]
-        if keyword == "HEALTHCHECK":
-            rest = re.sub(r"^(?i:CMD\s+|NONE$)", "", rest)
-        text = "\n".join([rest.strip(), *(_heredoc_body(lines, here) for here in heredocs)])
-        yield Parsed(keyword=keyword, line=number, text=text, flags=tuple(flags))
-
-
-def _is_passed_over(line: str) -> bool:
-    """Comments and empty lines, also those inside an instruction."""
-    return not line.strip() or line.lstrip().startswith("#")
-
-
-def _heredoc_body(lines: Iterator[tuple[int, str]], heredoc: re.Match[str]) -> str:
-    indent = "\t" if heredoc["dash"] else ""
-    rest = (line for _, line in lines)
-    return "\n".join(itertools.takewhile(lambda x: x.lstrip(indent) != heredoc["end"], rest))

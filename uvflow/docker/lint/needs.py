@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator
 
 from uvflow.docker.django import SETTINGS_MODULE
 from uvflow.docker.lint import shell
-from uvflow.docker.lint.model import BY_PIP, Dockerfile, ShellCommand, expanded
+from uvflow.docker.lint.model import BY_PIP, Dockerfile, ShellCommand
+from uvflow.docker.lint.parse import expanded
 from uvflow.docker.servers import SERVERS
 from uvflow.paths import MANIFEST
 

@@ -10,13 +10,11 @@ from uvflow.docker.lint.model import (
     BY_PIP,
     NO_PROJECT,
     Dockerfile,
-    Parsed,
     ShellCommand,
     Stage,
     Violations,
-    expanded,
-    relative,
 )
+from uvflow.docker.lint.parse import Parsed, expanded, relative
 from uvflow.project.manifest import canonical_name
 
 _DIRECTIVE = re.compile(r"\ufeff?#\s*[a-zA-Z][a-zA-Z0-9]*\s*=")

@@ -4,8 +4,9 @@ import re
 
 from uvflow.docker.base_image import newest_release, specifier
 from uvflow.docker.debian import loaded
-from uvflow.docker.lint.model import Dockerfile, Stage, Violations, expanded
+from uvflow.docker.lint.model import Dockerfile, Stage, Violations
 from uvflow.docker.lint.needs import LACKING, is_left_out
+from uvflow.docker.lint.parse import expanded
 from uvflow.redaction import redacted_urls
 
 _PYTHON = re.compile(r"(?:docker\.io/)?(?:library/)?python(?::(?P<tag>.*))?")

@@ -4,8 +4,9 @@ import itertools
 import re
 
 from uvflow.docker.lint import shell
-from uvflow.docker.lint.model import BY_PIP, Dockerfile, ShellCommand, Violations, expanded
+from uvflow.docker.lint.model import BY_PIP, Dockerfile, ShellCommand, Violations
 from uvflow.docker.lint.needs import DISTRIBUTIONS, SERVER_PROGRAMS, missing
+from uvflow.docker.lint.parse import expanded
 from uvflow.docker.lint.server import WEB_SERVERS, is_configured, ports, unknown_path, unserved
 
 # What passes requests on to a server in the same container, or starts what does.
