@@ -263,13 +263,8 @@ def _loadable(node: ast.stmt, values: list[tuple[str, ast.expr]]) -> list[str]:
 
 def _is_replaced(function: ast.FunctionDef) -> bool:
     """Whether a decorator may make something else of it, such as a command of click."""
-    for decorator in function.decorator_list:
-        match decorator.func if isinstance(decorator, ast.Call) else decorator:
-            case ast.Name(id=name) | ast.Attribute(attr=name) if name in _KEEPING:
-                pass
-            case _:
-                return True
-    return False
+    texts = (ast.unparse(each).partition("(")[0] for each in function.decorator_list)
+    return not _KEEPING.issuperset(text.rpartition(".")[2] for text in texts)
 
 
 def _is_importable(module: Module) -> bool:
@@ -297,13 +292,8 @@ def _beside_packages(applications: list[Application]) -> list[Application]:
     """Those of packages that are installed, where any is, and those that import such a package."""
     installed = [each for each in applications if each.module.is_installed]
     packages = {each.module.name.partition(".")[0] for each in installed}
-    return [
-        each
-        for each in applications
-        if each in installed
-        or not installed
-        or not packages.isdisjoint(each.module.imported_packages)
-    ]
+    using = [each for each in applications if packages & each.module.imported_packages]
+    return [each for each in applications if each in installed or each in using or not installed]
 
 
 def _likeliest(applications: list[Application]) -> list[Application]:
