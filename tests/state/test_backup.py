@@ -224,6 +224,17 @@ def test_what_somebody_else_has_written_is_not_overwritten(state: State, root: P
     assert (root / "edited").read_bytes() == b"mine"
 
 
+def test_a_link_that_leads_elsewhere_by_now_is_not_followed(state: State, root: Path) -> None:
+    link = root / "link"
+    link.symlink_to("first")
+    with backup.restored_on_failure(state, files=[link]) as by:
+        link.unlink()
+        link.symlink_to("second")
+        with pytest.raises(UsageError, match="link was changed while"):
+            by.write(link, b"new")
+    assert not (root / "second").exists()
+
+
 def test_the_project_that_was_made_after_a_kill_stays(state: State, root: Path) -> None:
     interrupt(state, root)
     shutil.rmtree(root / "made")

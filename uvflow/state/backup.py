@@ -229,7 +229,7 @@ class ReversibleChange:
         """
         before = self._file(path)
         if not before.is_known:
-            raise UsageError(f"{path} was changed while `uvflow init` was at work")
+            raise _changed_meanwhile(path)
         if data is None:
             remove_file(before.path)
         else:
@@ -260,12 +260,19 @@ class ReversibleChange:
 
     def _file(self, path: Path) -> FileBackup:
         real = Path(os.path.realpath(path))
-        return next(before for before in self.backup.files if before.path == real)
+        for before in self.backup.files:
+            if before.path == real:
+                return before
+        raise _changed_meanwhile(path)  # a link leads elsewhere
 
     def _remember(self, before: FileBackup, data: bytes) -> None:
         known = replace(before, written=(*before.written, _digest(data)))
         files = (known if file is before else file for file in self.backup.files)
         self.save(replace(self.backup, files=tuple(files)))
+
+
+def _changed_meanwhile(path: Path) -> UsageError:
+    return UsageError(f"{path} was changed while `uvflow init` was at work")
 
 
 @contextlib.contextmanager
