@@ -77,6 +77,31 @@ def test_a_static_root_that_is_computed_is_remarked(tree: Tree) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("base", "directory"),
+    [
+        ("Path(__file__).resolve().parent.parent", "src/static"),
+        ("Path(__file__).resolve().parents[2]", "static"),
+        ("os.path.dirname(os.path.dirname(os.path.abspath(__file__)))", "src/static"),
+        ("where()", "static"),
+    ],
+)
+def test_static_files_are_below_what_the_file_of_settings_counts_from(
+    tree: Tree, base: str, directory: str
+) -> None:
+    settings = f"BASE_DIR = {base}\n" + STATIC.format('BASE_DIR / "static"')
+    root = tree({"manage.py": MANAGE.format("site.settings"), "src/site/settings.py": settings})
+    assert django(root).static(()) == Static(directory=directory, environment=())
+
+
+def test_a_static_root_in_a_class_is_remarked(tree: Tree) -> None:
+    text = "class Production(Configuration):\n    STATIC_ROOT = 'static'\n"
+    root = tree({"manage.py": MANAGE.format("settings"), "settings.py": text})
+    assert list(django(root).remarks()) == [
+        "the STATIC_ROOT of settings is in a class: it is not collected"
+    ]
+
+
 def test_without_manage_py_the_wsgi_module_does(tree: Tree) -> None:
     text = 'import os\nos.environ["DJANGO_SETTINGS_MODULE"] = "site.settings"\n'
     assert django(tree({"site/wsgi.py": text})).settings_module == "site.settings"

@@ -447,6 +447,32 @@ def test_django_with_whitenoise_collects_its_static_files(tree: Tree) -> None:
     assert static.directory == "static"
 
 
+def test_static_files_of_a_package_are_beside_its_sources(tree: Tree) -> None:
+    needs = ["django", "gunicorn", "whitenoise"]
+    settings = (
+        "BASE_DIR = Path(__file__).parent.parent\nSTATIC_ROOT = BASE_DIR / 'static'\n"
+        "INSTALLED_APPS = ['django.contrib.staticfiles']\n"
+        "WSGI_APPLICATION = 'shop.wsgi.application'\n"
+    )
+    root = tree(
+        {
+            "pyproject.toml": manifest(rest='[build-system]\nrequires = ["hatchling"]\n'),
+            "uv.lock": locked(
+                local("shop", needs=needs, source='editable = "."'), *map(package, needs)
+            ),
+            "manage.py": 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")\n',
+            "src/shop/settings.py": settings,
+            "src/shop/wsgi.py": "application = get_wsgi_application()\n",
+        }
+    )
+    found = facts(root)
+    assert found.static is not None
+    assert found.static.directory == "src/static"
+    assert found.environment == (("PYTHONPATH", "/app/src"),)
+    text = render_dockerfile(found)
+    assert "RUN PYTHONPATH=/app/src python manage.py collectstatic --no-input" in text
+
+
 SERVED = 'command = ["env", "DJANGO_SETTINGS_MODULE=site.served", "gunicorn", "site.wsgi"]\n'
 
 

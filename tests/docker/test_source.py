@@ -39,6 +39,13 @@ def test_a_module_is_named_as_its_imports_resolve(
     assert (module.path, module.base) == (path, base)
 
 
+def test_a_directory_with_a_project_of_its_own_has_no_module_of_this_one(tree: Tree) -> None:
+    files = {"main.py": "", "packages/x/x/web.py": "", "tools_of/x.py": ""}
+    manifests = {"packages/x/pyproject.toml": "[project]\n", "tools_of/pyproject.toml": "[tool]\n"}
+    modules = Sources(tree({**files, **manifests})).modules
+    assert [module.path for module in modules] == ["main.py", "tools_of/x.py"]
+
+
 @pytest.mark.parametrize(
     ("tool", "path", "name"),
     [

@@ -16,6 +16,7 @@ _NAMED_SETTINGS = re.compile(
     rf"""[\"']([\w.]+)[\"']""",
     re.MULTILINE,
 )
+_IN_CLASS = re.compile(r"^[ \t]+STATIC_ROOT *[:=]", re.MULTILINE)  # of django-configurations
 _ENVIRONMENT_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 
 
@@ -40,22 +41,35 @@ class Django:
         self.sources, self.named = sources, named
         found = ((m, _NAMED_SETTINGS.search(m.text)) for m in sources.modules[::-1])
         # `manage`, `wsgi`, `asgi` → the module nearest to the root, and the settings it names
-        self._naming = {module.stem: (module, match[1]) for module, match in found if match}
+        self._naming = {m.last_name: (m, match[1]) for m, match in found if match}
         served = (self._naming.get(name) for name in ("wsgi", "asgi", "manage"))
         by_file = next((naming[1] for naming in served if naming), None)
         self.settings_module = named or in_line or by_file
 
     def served(self, interface: str) -> list[Module]:
-        """Every wsgi.py, or every asgi.py."""
-        named = (module for module in self.sources.modules if module.stem == interface)
+        """Every wsgi.py, or every asgi.py, or a package of that name."""
+        named = (module for module in self.sources.modules if module.last_name == interface)
         return [module for module in named if "application" in module.text]
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the settings are in a package that is installed into the environment."""
+        module = self.sources.by_name.get(self.settings_module or "")
+        return module is not None and module.is_installed
+
+    def inside(self, package: str) -> str:
+        """The directory of a package, where the settings are named as if it were the project's."""
+        is_inside = f"{package}.{self.settings_module}" in self.sources.by_name
+        if self.settings_module in self.sources.by_name or not is_inside:
+            return ""
+        return posixpath.dirname(self.sources.by_name[package].path)
 
     def value(self, name: str) -> ast.expr | None:
         """What the settings assign to `name`, the first that they do."""
-        return next(self._values(name), None)
+        return next((value for _, value in self._values(name)), None)
 
-    def _values(self, name: str) -> Iterator[ast.expr]:
-        """What they assign to `name`, themselves or through a `from … import *`."""
+    def _values(self, name: str) -> Iterator[tuple[Module, ast.expr]]:
+        """What they assign to `name`, themselves or through a `from … import *`, and which does."""
         waiting, read = [self.settings_module or ""], set[str]()
         while waiting:
             module = self.sources.by_name.get(waiting.pop())
@@ -63,7 +77,7 @@ class Django:
                 read.add(module.name)
                 for key, value in (pair for s in module.statements for pair in bindings(s)):
                     if key == name:
-                        yield value
+                        yield module, value
                 stars = [dotted for dotted in module.imports if dotted.endswith(".*")]
                 waiting += [dotted.removesuffix(".*") for dotted in stars[::-1]]
 
@@ -86,11 +100,24 @@ class Django:
         if self.settings_module not in (named, self.named):
             variables[SETTINGS_MODULE] = str(self.settings_module)
         path = manage.path if manage else "manage.py"
+        base = self._base() or posixpath.dirname(path)
         return Static(
-            directory=posixpath.join(posixpath.dirname(path), directory),
+            directory=posixpath.normpath(posixpath.join(base, directory)),
             manage=path,
             environment=tuple(sorted({**variables, **dict(environment)}.items())),
         )
+
+    def _base(self) -> str:
+        """The directory that STATIC_ROOT is below, where it is counted from a file of settings."""
+        nodes = ast.walk(self.value("STATIC_ROOT") or ast.Pass())
+        names = [node.id for node in nodes if isinstance(node, ast.Name)]
+        for module, value in (pair for name in names for pair in self._values(name)):
+            text = ast.unparse(value)
+            levels = len(re.findall(r"\.parent\b|dirname\(", text))
+            levels += sum(int(number) + 1 for number in re.findall(r"parents\[(\d)\]", text))
+            if levels and "__file__" in text and not re.search(r"\.\.|pardir", text):
+                return "/".join([".", *module.path.split("/")[:-levels]])
+        return ""
 
     def _strings(self, name: str) -> set[str]:
         """The strings in what is assigned to `name`, and to the names that this is made of."""
@@ -98,7 +125,7 @@ class Django:
         while waiting:
             if (each := waiting.pop()) not in read:
                 read.add(each)
-                nodes = [node for value in self._values(each) for node in ast.walk(value)]
+                nodes = [node for _, value in self._values(each) for node in ast.walk(value)]
                 waiting += [node.id for node in nodes if isinstance(node, ast.Name)]
                 strings |= {text for text in map(string, nodes) if text is not None}
         return strings
@@ -110,6 +137,9 @@ class Django:
     def remarks(self) -> Iterator[str]:
         """What the user should know: files that cannot be written, or are not collected."""
         root = self.value("STATIC_ROOT")
+        module = self.sources.by_name.get(self.settings_module or "")
+        if not root and module and _IN_CLASS.search(module.text):
+            yield f"the STATIC_ROOT of {self.settings_module} is in a class: it is not collected"
         if root and not _directory(root):
             yield f"the STATIC_ROOT of {self.settings_module} is computed: it is not collected"
         if any("sqlite3" in text for text in strings_in(self.value("DATABASES"))):

@@ -220,10 +220,12 @@ def _static(facts: Facts) -> str:
         return ""
     collect = ("python", facts.static.manage, "collectstatic", "--no-input")
     made = command("mkdir", "-p", facts.static.directory)  # where there is no file to collect
+    paths_of = {key: value for key, value in facts.environment if key == "PYTHONPATH"}
+    environ = {**paths_of, **dict(facts.static.environment)}
     return rf"""# Static files, collected by the project itself.
 FROM {"project" if facts.local_packages else "dependencies"} AS static
 {_run_time_packages(facts, "distroless")}COPY --link . /app
-{_workdir(facts)}RUN {command(*collect, environ=dict(facts.static.environment))} \
+{_workdir(facts)}RUN {command(*collect, environ=environ)} \
  && {made}
 """
 

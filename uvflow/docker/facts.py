@@ -133,6 +133,8 @@ class Facts:
         self.start = self._startable(search.start())
         is_collected = self.names >= {"django", "whitenoise"}
         self.static = search.django.static(settings.build_environment) if is_collected else None
+        if self.static and search.django.is_installed:  # its files are beside the sources
+            self.start = replace(self.start, loads_source=True)
         is_needed = self.start.loads_source or not self.is_installed
         self.copies_source = is_needed if settings.source is None else settings.source
         left_out = () if self.copies_source else workspace.left_out(self.local_packages)

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from uvflow.docker.context import files_in, source_text
+from uvflow.paths import MANIFEST
 from uvflow.project.manifest import Table, table_at
 
 # A word in the name of a directory, a file or a function with nothing that is served.
@@ -63,6 +64,10 @@ class Module:
     @property
     def stem(self) -> str:
         return PurePosixPath(self.path).stem
+
+    @property
+    def last_name(self) -> str:
+        return self.name.rpartition(".")[2]
 
     @property
     def is_served(self) -> bool:
@@ -140,6 +145,13 @@ class Modules:
     def __init__(self, modules: Iterable[Module]) -> None:
         self.modules = sorted(modules, key=lambda m: (m.name.count("."), m.path))
         self.by_name = {module.name: module for module in self.modules[::-1]}
+        packages = (module for module in self.modules[::-1] if module.stem == "__init__")
+        self.by_name |= {module.name: module for module in packages}  # before a module of that name
+
+    def is_hidden(self, module: Module) -> bool:
+        """Whether a package beside it has its name, so that an import finds that."""
+        other = self.by_name[module.name]
+        return other.path == f"{module.path.removesuffix('.py')}/__init__.py"
 
     @cached_property
     def imported(self) -> set[str]:
@@ -191,8 +203,11 @@ class Sources(Modules):
         super().__init__(module for base in bases for module in self._modules_below(base))
 
     def _modules_below(self, base: Path) -> Iterator[Module]:
-        others, files = self.packages.keys() - {base}, {}
-        for file in (file for file in files_in(base) if file.suffix == ".py"):
+        found, files = [*files_in(base)], dict[str, str]()
+        manifests = (base / file for file in found if file.name == MANIFEST)
+        projects = {file.parent for file in manifests if "[project]" in source_text(file)}
+        others = (self.packages.keys() | projects) - {base}
+        for file in (file for file in found if file.suffix == ".py"):
             folders = file.parts[:-1]
             is_skipped = any(n.startswith(".") or n in _SKIPPED_DIRECTORIES for n in folders)
             if not is_skipped and others.isdisjoint(base / each for each in file.parents):
