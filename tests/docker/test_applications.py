@@ -161,6 +161,8 @@ FACTORY = "from fastapi import FastAPI\ndef create_app():\n    return FastAPI()\
 MAKING = "from web import create_app\n"
 FOUND = "web:create_app()"
 WRAPPER = "class Wrap:\n    async def __call__(self, scope, receive, send): ...\n"
+FILLED = "from fastapi import FastAPI\napp = FastAPI()\n"
+FILLED += "def create():\n    app.include_router(x)\n    return app\n"
 SERVER = {
     "web.py": "class Server:\n    def __init__(self):\n        self.app = FastAPI()\n"
     "    def wire(self):\n        return self\n"
@@ -266,6 +268,12 @@ SERVER = {
             "shop:create()",
         ),
         ({"run.py": "def main():\n    app = FastAPI()\n    uvicorn.run(app)\n"}, None),
+        ({"web.py": FILLED}, "web:create()"),
+        ({"web.py": f"{FILLED}create()\n"}, "web:app"),
+        ({"web.py": FILLED, "boot.py": "import web\n\ndef boot():\n    web.create()\nboot()\n"},
+         "web:app"),
+        ({"web.py": FILLED.replace("    app.include_router(x)\n", "")}, "web:app"),
+        ({"web.py": f"{FACTORY}{MAKING}app = create_app()\n", "web/__init__.py": FACTORY}, FOUND),
         (
             {"web.py": "def make():\n    return FastAPI()\nif __name__ == 'x':\n    a = make()\n"},
             "web:make()",

@@ -20,6 +20,8 @@ MADE = "from fastapi import FastAPI\n{} = FastAPI()\n"
         ("@app.get('/ready')\ndef ready(): ...", "/ready"),
         ("app.add_url_rule('/healthz', view_func=f)", "/healthz"),
         ("@app.route('/readyz')\ndef a(): ...\n@app.route('/healthz')\ndef b(): ...", "/healthz"),
+        ("@app.get('/health')\ndef a(): ...\napp = VersionedFastAPI(app)", None),
+        ("@app.get('/health')\ndef a(): ...\napp = CORSMiddleware(app)", "/health"),
         ("x = get('/health-insurance')", None),
         ("name = 'healthz'", None),
     ],
@@ -123,6 +125,15 @@ IN_A_CLASS = (
             {
                 "main.py": "app = Flask('x')\n@app.get('/health')\ndef h(): ...\n"
                 "app.wsgi_app = DispatcherMiddleware(NotFound(), {'/svc': app.wsgi_app})\n"
+            },
+            "/svc/health",
+        ),
+        (
+            {
+                "main.py": "from sub import make\napp = make()\n"
+                "app.wsgi_app = DispatcherMiddleware(NotFound(), {'/svc': app.wsgi_app})\n",
+                "sub.py": "def make():\n    app = Flask('x')\n    @app.get('/health')\n"
+                "    def h(): ...\n    return app\n",
             },
             "/svc/health",
         ),

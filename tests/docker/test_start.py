@@ -1,6 +1,7 @@
 """The start command is found by evidence, in an order, or asked for."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -718,7 +719,7 @@ def test_the_command_of_the_service_that_is_built_here_is_evidence(tree: Tree, b
         COMPOSE.format(".", "/start"),
         COMPOSE.format("../other", "serve"),
         COMPOSE.format(".", "serve") + "    working_dir: /x\n",
-        COMPOSE.format(".", "serve") + "  worker:\n    build: .\n    command: work\n",
+        COMPOSE.format(".", "./serve") + "  worker:\n    build: .\n    command: ./work\n",
         COMPOSE.format(".", "sleep infinity"),
         COMPOSE.format(".", "[tail, -f, /dev/null]"),
         COMPOSE.format(".", "bash"),
@@ -737,10 +738,10 @@ def test_a_compose_file_that_tells_nothing_is_passed_over(tree: Tree, text: str)
 
 
 def test_a_compose_file_of_uvflow_is_no_evidence(tree: Tree) -> None:
-    made = with_header(COMPOSE.format(".", "mine"), {}, ())
-    files = {"compose.yaml": made, "docker-compose.yml": COMPOSE.format(".", "first")}
-    root = tree({**files, "docker-compose.yaml": COMPOSE.format(".", "second")})
-    assert start(root).command == ("first",)
+    made = with_header(COMPOSE.format(".", "./mine"), {}, ())
+    files = {"compose.yaml": made, "docker-compose.yml": COMPOSE.format(".", "./first")}
+    root = tree({**files, "docker-compose.yaml": COMPOSE.format(".", "./second")})
+    assert start(root).command == ("./first",)
 
 
 @pytest.mark.parametrize(
@@ -860,8 +861,98 @@ def test_the_service_with_a_port_is_the_web_process_of_several(tree: Tree) -> No
     assert list(found.remarks()) == []
 
 
+def test_several_services_with_a_server_are_candidates(tree: Tree) -> None:
+    text = COMPOSE.format(".", "uvicorn main:app") + "    ports: ['80:8000']\n"
+    text += "  admin:\n    build: .\n    command: uvicorn admin:app\n    ports: ['81:8000']\n"
+    with pytest.raises(UsageError) as raised:
+        start(tree({**FASTAPI, "compose.yaml": text}), "fastapi", "uvicorn")
+    assert raised.value.cause == (
+        "`command` of web in the compose file, `command` of admin in the compose file"
+    )
+
+
+def test_what_no_locked_package_has_is_passed_over(tree: Tree) -> None:
+    text = COMPOSE.format(".", "dev_server") + "  worker:\n    build: .\n    command: start-rq x\n"
+    found = search(tree({**FASTAPI, "compose.yaml": text}), "fastapi", "uvicorn")
+    assert found.start().command[-1] == "main:app"
+    assert found.processes() == ()
+    assert list(found.remarks())[1:] == [
+        f"`command` of {name} in the compose file is passed over: no locked package is known to "
+        f"have {program}"
+        for name, program in (("web", "dev_server"), ("worker", "start-rq"))
+    ]
+
+
+def test_an_object_that_mounts_django_is_started(tree: Tree) -> None:
+    text = "from fastapi import FastAPI\napp = FastAPI()\napp.mount('/', application)\n"
+    root = tree({**DJANGO, "site/asgi.py": f"{DJANGO['site/asgi.py']}{text}"})
+    installed = ("django", "fastapi", "gunicorn", "uvicorn")
+    assert start(root, *installed).command[-1] == "site.asgi:app"
+
+
+def test_the_package_asgi_is_served_where_there_is_no_server_for_the_other(tree: Tree) -> None:
+    asgi = {"site/asgi/__init__.py": "application = get_asgi_application()\n"}
+    root = tree({**{name: text for name, text in DJANGO.items() if "asgi" not in name}, **asgi})
+    assert start(root, "django", "uvicorn").command[-1] == "site.asgi:application"
+
+
+def test_settings_that_are_named_inside_of_a_package_are_found_there(tree: Tree) -> None:
+    line = 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")\n'
+    wsgi = f"import os\n{line}application = get_wsgi_application()\n"
+    files = {"lab/__init__.py": "", "lab/core/wsgi.py": wsgi, "lab/core/settings.py": "X = 1\n"}
+    found = start(tree(files), "django", "gunicorn")
+    assert (found.command[-1], found.base) == ("lab.core.wsgi:application", "lab")
+    assert found.loads_source
+
+
+def test_what_comes_with_another_framework_is_not_started(tree: Tree) -> None:
+    root = tree(FASTAPI)
+    installed = frozenset({"apache-airflow", "fastapi", "uvicorn"})
+    whole = replace(search(root), installed=installed, direct=frozenset({"apache-airflow"}))
+    with pytest.raises(UsageError) as raised:
+        whole.start()
+    assert (raised.value.cause, raised.value.hint) == (
+        "main.py has FastAPI(), but its framework and its server come with other packages",
+        'write in [tool.uvflow.docker]: `app = "main:app"`',
+    )
+
+
+def test_an_object_that_only_a_program_fills_is_one_of_two(tree: Tree) -> None:
+    text = f"{FASTAPI['main.py']}def setup():\n    app.include_router(x)\n"
+    text += "if __name__ == '__main__':\n    setup()\n    uvicorn.run(app)\n"
+    with pytest.raises(UsageError) as raised:
+        start(tree({"main.py": text}), "fastapi", "uvicorn")
+    assert raised.value.cause == "main.py has FastAPI(), main.py"
+    more = "app.add_middleware(x)\n@app.get('/')\ndef index(): ...\n"
+    assert start(tree({"main.py": f"{text}{more}"}), "fastapi", "uvicorn").command[-1] == "main:app"
+
+
+@pytest.mark.parametrize(
+    ("line", "bind"),
+    [
+        ("gunicorn main:app", ""),
+        ("gunicorn main:app", "bind = f\"0.0.0.0:{os.environ.get('PORT', 5006)}\""),
+        ("python -m app", ""),
+        ("uvicorn main:app --port $PORT", ""),
+    ],
+)
+def test_the_probe_asks_the_port_that_the_service_is_given(
+    tree: Tree, line: str, bind: str
+) -> None:
+    files = {"Procfile": f"web: {line}\n", "gunicorn.conf.py": bind}
+    assert start(tree({**FASTAPI, **files}), "fastapi", "gunicorn", "uvicorn").reads_port
+
+
+@pytest.mark.parametrize(
+    "line", ["gunicorn main:app", "uvicorn main:app --port 8000", "uvicorn main:app"]
+)
+def test_the_probe_asks_a_port_that_nothing_changes(tree: Tree, line: str) -> None:
+    files = {"Procfile": f"web: {line}\n", "gunicorn.conf.py": "bind = '0.0.0.0:5006'\n"}
+    assert not start(tree({**FASTAPI, **files}), "fastapi", "gunicorn", "uvicorn").reads_port
+
+
 def test_several_services_of_which_none_stands_out_are_remarked(tree: Tree) -> None:
-    text = COMPOSE.format(".", "serve") + "  worker:\n    build: .\n    command: work\n"
+    text = COMPOSE.format(".", "./serve") + "  worker:\n    build: .\n    command: ./work\n"
     found = search(tree({**FASTAPI, "compose.yaml": text}), "fastapi", "uvicorn")
     assert list(found.remarks()) == [
         "the compose file builds web and worker here: none stands out as the service"

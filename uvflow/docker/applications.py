@@ -2,8 +2,10 @@
 
 import ast
 import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from uvflow.docker.source import (
     DEFINITION,
@@ -91,7 +93,7 @@ class Applications:
         while size < len(self.kinds):  # a module may be read before the one that it imports from
             size = len(self.kinds)
             known = {name.rpartition(".")[2] for name in self.kinds}
-            for module in sources.modules:
+            for module in (each for each in sources.modules if not sources.is_hidden(each)):
                 if any(name in module.text for name in known) and _is_importable(module):
                     for node in module.statements:
                         self._read(module, node)
@@ -105,7 +107,7 @@ class Applications:
             found = [each for each in self.found.values() if each.module == within]
         else:
             found = _beside_packages(found)
-        objects = [each for each in found if not each.is_factory]
+        objects = [self._filled(each) for each in found if not each.is_factory]
         usual = [each for each in found if each.is_factory and each.is_usual]
         modules = [each.module for each in objects]
         others = [each for each in usual if each.module not in modules]
@@ -116,6 +118,53 @@ class Applications:
         if within or len(likeliest) != 1 or likeliest[0].is_factory:
             return likeliest
         return self._completed(likeliest[0]) or likeliest
+
+    def _filled(self, one: Application) -> Application:
+        """The function that does more to that object and returns it, where no import calls it."""
+        for function in self._uncalled(one):
+            whole = self.found.get(f"{one.module.name}.{function.name}")
+            does_more = any(isinstance(each, ast.Expr) for each in function.body)
+            match function.body[-1]:
+                case ast.Return(value=ast.Name(id=name)) if whole and does_more:
+                    if one.name == f"{one.module.name}:{name}":
+                        return whole
+        return one
+
+    def is_filled_later(self, one: Application) -> bool:
+        """Whether functions that no import calls are all that adds routes to an object."""
+        name = one.name.rpartition(":")[2]
+        filling = re.compile(rf"\b{name}\.{_FILLING}\(")
+        more = re.compile(rf"\b{name}\b(?! = |\.(?:add_middleware|config|state)\b)|\broutes=")
+        if not any(filling.search(ast.unparse(each)) for each in self._uncalled(one)):
+            return False
+        nodes = [n for s in one.module.statements for n in getattr(s, "decorator_list", [s])]
+        is_imported = one.name.replace(":", ".") in self.sources.imported
+        return not is_imported and not any(more.search(ast.unparse(node)) for node in nodes)
+
+    def _uncalled(self, one: Application) -> list[ast.FunctionDef]:
+        """The functions beside an object, and of its name for it, that no import calls."""
+        name = one.name.rpartition(":")[2]
+        return [
+            each
+            for each in one.module.statements
+            if isinstance(each, ast.FunctionDef)
+            and not (each.decorator_list or each.name in self._called)
+            and name not in {argument.arg for argument in each.args.args}
+            and name not in {bound for node in ast.walk(each) for bound, _ in bindings(node)}
+        ]
+
+    @cached_property
+    def _called(self) -> set[str]:
+        """The names of the functions and classes that an import may call, in whichever module."""
+        nodes = [n for m in self.sources.modules if m.is_served for n in m.statements]
+        called, waiting = set[str](), [each for each in nodes if not isinstance(each, DEFINITION)]
+        while waiting:
+            for each in ast.walk(waiting.pop()):
+                name = getattr(each, "id", None) or getattr(each, "attr", None)
+                if name and name not in called:
+                    called.add(name)
+                    waiting += (n for n in nodes if isinstance(n, DEFINITION) and n.name == name)
+        return called
 
     def _completed(self, one: Application) -> list[Application]:
         """The same object in modules with a usual name that import it, and do more.
@@ -217,7 +266,7 @@ class Applications:
             if name in self.kinds:
                 return self.kinds[name]
         is_wrapper = is_wrapper and isinstance(node, ast.Call) and "celery" not in last
-        is_known = last in _WRAPPERS or last.endswith("Middleware")
+        is_known = last in WRAPPERS or last.endswith("Middleware")
         if is_wrapper or is_known or self._is_middleware(dotted):
             named = self.sources.references(module, node)
             named |= {name.rpartition(".")[2] for name in named}  # `setup(FastAPI())`
@@ -279,13 +328,14 @@ _APPLICATIONS = {
     "app", "app_factory", "application", "build_app", "create_app", "get_app", "make_app",
 }  # fmt: skip
 _KEEPING = {"cache", "lru_cache", "wraps"}  # decorators of functools
+_FILLING = r"(?:add_\w*route|add_url_rule|include_router|mount|register_blueprint)"
 _MOUNTING = {"Mount", "mount", "mount_gradio_app"}
 # What makes an application of one with another interface, and what wraps one, besides middleware.
 _CONVERTERS = {
     **dict.fromkeys(("ASGIApp", "WSGIMiddleware", "WsgiToAsgi"), "asgi"),
     **dict.fromkeys(("ASGIMiddleware", "WSGIApp"), "wsgi"),
 }
-_WRAPPERS = {*_CONVERTERS, "ProxyFix", "WhiteNoise", "mount_gradio_app"}
+WRAPPERS = {*_CONVERTERS, "ProxyFix", "WhiteNoise", "mount_gradio_app"}
 
 
 def _beside_packages(applications: list[Application]) -> list[Application]:

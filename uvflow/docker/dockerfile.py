@@ -331,7 +331,7 @@ def _start(facts: Facts, words: tuple[str, ...]) -> str:
     if start.port and start.probes:
         code = _CONNECT if start.health is None else _PROBE
         # Where the service listens on the PORT that it is given, so does the probe.
-        is_given = any("$PORT" in word or "${PORT" in word for word in words)
+        is_given = start.reads_port or any("$PORT" in word or "${PORT" in word for word in words)
         given = f"__import__('os').environ.get('PORT', {start.port})"
         host = f", headers={{'Host': {start.host!r}}}" if start.host else ""
         accepted = (400, 401, 403) if start.host is None else (401, 403)

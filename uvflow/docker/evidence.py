@@ -22,7 +22,7 @@ _MOST = 1 << 16  # bytes of a Procfile, or of a file that may name the applicati
 # In the order in which Compose looks for them; it reads the first alone.
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 
-_SERVING = re.compile(rf"^\[|\b(?:{'|'.join(SERVERS)})\b")  # of a compose file
+SERVING = re.compile(rf"^\[|\b(?:{'|'.join(SERVERS)})\b")  # of a compose file
 _PROXY = re.compile(r"caddy|envoy|frontend|haproxy|nginx|proxy|traefik")
 _PROCESS = re.compile(r"^([\w-]+):[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)  # of a Procfile
 
@@ -136,7 +136,7 @@ def _web_service(services: Mapping[str, Mapping[str, Any]]) -> str:
     """The only one; else the only one with a port, or that starts a server where none has."""
     published = [name for name, each in services.items() if each.get("ports")]
     texts = {name: f"{each.get('expose')} {each.get('command')}" for name, each in services.items()}
-    serving = [name for name, text in texts.items() if _SERVING.search(text)]
+    serving = [name for name, text in texts.items() if SERVING.search(text)]
     web = [*services] if len(services) == 1 else published or serving
     return web[0] if len(web) == 1 else ""
 

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Collection, Iterator, Mapping
 
+from uvflow.docker.applications import WRAPPERS
 from uvflow.docker.source import (
     FUNCTION,
     Module,
@@ -71,7 +72,7 @@ class _Health:
     def _read(self, module: Module) -> None:
         nodes = list(ast.walk(module.tree))
         for variable, value in (pair for node in nodes for pair in bindings(node)):
-            if self._asks_more(module, value):
+            if self._asks_more(module, value) or _moves(variable, value):
                 self.routers[f"{module.name}.{variable}"] = None
             elif isinstance(value, ast.Call) and _ROUTER.fullmatch(callee(value) or ""):
                 self.routers.setdefault(f"{module.name}.{variable}", _prefix(value))
@@ -93,7 +94,11 @@ class _Health:
         for key, value in zip(prefixes.keys, prefixes.values, strict=True):
             prefix = string(key)
             if not prefix or prefix.startswith("/"):  # not another dictionary
-                for child in self.sources.references(module, value):
+                served = self.sources.references(module, value)
+                for name, made in (pair for each in module.statements for pair in bindings(each)):
+                    if f"{module.name}.{name}" in served:
+                        served |= self.sources.references(module, made)
+                for child in served:
                     self.within[child] = module.name, prefix
 
     def _read_call(
@@ -190,6 +195,14 @@ class _Health:
             path, owner = "".join(f"/{part}" for part in parts if part) + path, above
         is_whole = owner not in self.routers and owner not in self.within
         return path if is_whole else None, owner
+
+
+def _moves(variable: str, value: ast.expr) -> bool:
+    """Whether an application is replaced by one of an unknown class that may move its paths."""
+    name = callee(value) or ""
+    is_known = name in WRAPPERS or name.endswith("Middleware") or not name[:1].isupper()
+    named = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+    return variable in named and not is_known
 
 
 def _above(node: ast.AST, parents: Mapping[ast.AST, ast.AST]) -> Iterator[ast.AST]:

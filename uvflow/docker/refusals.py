@@ -47,6 +47,15 @@ def several_starts(found: Iterable[tuple[str, str]]) -> UsageError:
     )
 
 
+def only_brought(found: Iterable[tuple[str, str]]) -> UsageError:
+    evidence, lines = zip(*found, strict=True)
+    return UsageError(
+        "nothing tells that the project is a web application",
+        cause=f"{', '.join(evidence)}, but its framework and its server come with other packages",
+        hint=_to_write(lines),
+    )
+
+
 def no_server(evidence: Evidence, found: Application) -> UsageError:
     """No other server than gunicorn calls a factory with arguments."""
     servers = ["gunicorn"] if found.name.endswith(")") else servers_of(found.interface)

@@ -119,6 +119,11 @@ def configured_ports(
     return (given,) if bind else ()
 
 
+def reads_port(text: str) -> bool:
+    """Whether `bind` in a configuration of gunicorn has the variable PORT, and maybe a default."""
+    return _IN_VARIABLE.search(assigned_text(text, "bind")) is not None
+
+
 def _bind_of_toml(text: str) -> str:
     try:
         return str(tomllib.loads(text).get("bind", ""))

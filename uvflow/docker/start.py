@@ -9,7 +9,7 @@ from typing import Any
 
 from uvflow.docker import refusals
 from uvflow.docker.applications import Application, Applications, programs, scripts_importing
-from uvflow.docker.evidence import Evidence
+from uvflow.docker.evidence import SERVING, Evidence
 from uvflow.docker.health import health_path, trusted_host
 from uvflow.docker.lint import shell
 from uvflow.docker.servers import (
@@ -20,6 +20,7 @@ from uvflow.docker.servers import (
     Ports,
     configured_ports,
     named_ports,
+    reads_port,
     servers_of,
 )
 from uvflow.docker.source import Module, Sources, read_files
@@ -41,7 +42,8 @@ class Start:
     None where it is not known which, so that status 400 may mean another host. With a port and no
     path the probe is a TCP connect. What `loads_source` may load modules that
     are not installed, from the directory `base`. What `is_program` takes the arguments of
-    `docker run`. `remarks` are what the user should know of it.
+    `docker run`, and what `reads_port` listens on the PORT that is given there. `remarks` are what
+    the user should know of it.
     """
 
     command: Words
@@ -54,6 +56,7 @@ class Start:
     loads_source: bool = False
     base: str = "."
     environment: tuple[tuple[str, str], ...] = ()
+    reads_port: bool = False
     is_program: bool = False
     ends_at_sigterm: bool = True  # as process 1, Python does not by itself
     remarks: tuple[str, ...] = ()
@@ -95,6 +98,8 @@ _ELSEWHERE = {
     "yarn",
 }  # fmt: skip
 _DEVELOPMENT = re.compile(r"\b(?:runserver|flask (?:.* )?run|fastapi dev)\b|--(?:reload|debug)\b")
+_OF_DJANGO = {f"django.core.{each}.get_{each}_application" for each in ("asgi", "wsgi")}
+_OF_SHELLS = {"bash", "cd", "echo", "exec", "export", "python", "python3", "sh", "wait"}
 _NO_SERVICE = {"cat", "ipython", "pytest", "sleep", "tail", "true"}
 
 
@@ -152,6 +157,11 @@ class Search(Evidence):
         if len(self.services) > 1 and not (self.service or self.settings.command or self.entries):
             names = " and ".join(self.services)
             yield f"the compose file builds {names} here: none stands out as the service"
+        for name, each in self.services.items() if not self.entries else ():
+            command = re.match(r"\w[\w-]*(?= |$)", str(each.get("command") or ""))
+            if command and not self._is_program(command[0]):
+                where = f"`command` of {name} in the compose file"
+                yield f"{where} is passed over: no locked package is known to have {command[0]}"
 
     def _started(self, words: Words) -> list[tuple[Mapping[str, str], Words]]:
         """The commands that `words` start, each with its variables: the last is what runs on."""
@@ -179,6 +189,12 @@ class Search(Evidence):
             remarks = (*remarks, f"{why}: with status 400 the image counts as healthy as well")
         return replace(start, health=health, host=host, remarks=remarks)
 
+    def _is_program(self, name: str) -> bool:
+        """Whether the image has it: files, programs of a shell and of locked distributions are."""
+        own = {*self.scripts, *self.settings.runtime_packages, *_OF_SHELLS, *_END_AT_SIGTERM}
+        is_locked = any(name.startswith(each) or name in each for each in self.installed)
+        return is_locked or name in own or not re.fullmatch(r"\w[\w-]*", name)
+
     def _line(self, service: Mapping[str, Any]) -> str:
         """Its `command` for a shell; empty where that serves nothing, or needs another image."""
         command = service.get("command") or ""
@@ -186,14 +202,20 @@ class Search(Evidence):
         line = line.replace("$$", "$").strip()
         is_moved = not service.keys().isdisjoint({"entrypoint", "working_dir"})
         words = ("sh", "-c", _without_runners(line))
-        *_, program = self._programs(words)
+        *_, (_, last) = self._started(words)
+        program = shell.program(last)
         is_idle = program in _NO_SERVICE or line in {"bash", "sh"}
         is_of_entrypoint = line.startswith(("/", "-"))  # or options for it
-        is_other = is_idle or is_of_entrypoint or _DEVELOPMENT.search(line) or self._lacking(words)
+        is_other = is_idle or is_of_entrypoint or not ("/" in last[0] or self._is_program(program))
+        is_other = bool(is_other or _DEVELOPMENT.search(line) or self._lacking(words))
         return "" if is_moved or is_other else line
 
-    def _listens(self, words: Words) -> Ports:
-        """The ports that `words` listen on."""
+    def _binds_port(self, words: Words) -> bool:
+        is_gunicorn = self._programs(words)[-1] == "gunicorn"
+        return is_gunicorn and reads_port(self.file("gunicorn.conf.py"))
+
+    def _listens(self, words: Words, given: int) -> Ports:
+        """The ports that `words` listen on with `given` as PORT."""
         started = self._started(words)
         exported = [word for _, (name, *rest) in started if name == "export" for word in rest]
         folder = "/".join(rest[0] for _, (name, *rest) in started if name == "cd" and rest)
@@ -202,7 +224,7 @@ class Search(Evidence):
                 command,
                 " ".join((*exported, *(f"{key}={value}" for key, value in environ.items()))),
                 lambda name: self.configuration(name, folder),
-                self.given,
+                given,
             )
             for environ, command in (started if words[-1].startswith(_TRAP) else started[-1:])
         )
@@ -279,20 +301,34 @@ class Search(Evidence):
                     found.append([self._named(name, interface, evidence)])
         for interface, modules in files.items():
             found.append([self._named(f"{m.name}:application", interface, m.path) for m in modules])
+        objects = {f"{m.name}.application" for modules in files.values() for m in modules}
+        if self.web.parts & (objects | _OF_DJANGO) and (mounting := self.web.likeliest()):
+            yield from mounting
+            return
         found = [each for each in found if each]
         served = [each for each in found if self._server(each[0].interface)]
         if found:
             yield from (served or found)[0]
 
     def _compose(self) -> Iterator[Start]:
-        """The `command` of the service in the compose file, unless that is for development."""
+        """The `command` of the service in the compose file, unless that is for development.
+
+        Where none is the service, those of several that start a server.
+        """
         if line := self._line(self.services.get(self.service, {})):
             yield self._of_line(line, "`command` of the compose file")
+        elif not self.service:
+            lines = {self._line(each): name for name, each in self.services.items()}
+            serving = {line: name for line, name in lines.items() if SERVING.search(line)}
+            for line, name in serving.items() if len(serving) > 1 else ():
+                yield self._of_line(line, f"`command` of {name} in the compose file")
 
     def _objects(self) -> Iterator[Candidate]:
         """Objects in the sources: web applications and Streamlit pages, else a Celery queue."""
         found = self.web.likeliest()
         self._check_members(found)
+        if found and not self._is_web():
+            raise refusals.only_brought((each.evidence, _setting(each)) for each in found)
         yield from [each for each in found if self._server(each.interface)] or found
         if found and any("uvicorn.Server(" in module.text for module in self.sources.modules):
             yield from map(self._script, self.scripts)  # which may do more than to serve that
@@ -317,7 +353,14 @@ class Search(Evidence):
         pages = {page.name for name in unread for page in scripts_importing(sources, name)}
         pages -= {each.module.path for each in found}
         served = [each for each in runnable if each.evidence in pages]
-        return served or (runnable[:2] if self.web.are_served_by_a_program() else [])
+        is_beside = self.web.are_served_by_a_program() or any(map(self.web.is_filled_later, found))
+        return served or (runnable[:2] if is_beside else [])
+
+    def _is_web(self) -> bool:
+        """Whether the project itself asks for a web framework or a server, as far as is known."""
+        words = re.findall(r"[\w-]+", str(self.project.manifest).lower())
+        is_alone = self.direct and not self.sources.packages.keys() - {self.project.root}
+        return not is_alone or not {*refusals.WEB, *SERVERS}.isdisjoint({*self.direct, *words})
 
     def _check_members(self, found: Collection[Application]) -> None:
         """Raises UsageError where `found` is of a member, and one that no sync installs has more.
@@ -390,14 +433,18 @@ class Search(Evidence):
         words = tuple(word.format_map(values) for word in line.split())
         has_conf = name == "gunicorn" and bool(self.file("gunicorn.conf.py"))
         own = self.sources.origin(found.name.replace(":", "."))
+        inside = self.django.inside(found.name.partition(".")[0])
         return Start(
             command=words,
             development=(words[0], *(["--reload"] if name in RELOADING else []), *words[1:]),
             evidence=f"{found.evidence}; {name} is a dependency",
             port=port,
             health=self._health(self.web.outermost - {own}),
-            loads_source=not found.module.is_installed or has_conf or read_files(self.sources),
-            base=found.module.base,
+            loads_source=bool(inside)
+            or not found.module.is_installed
+            or has_conf
+            or read_files(self.sources),
+            base=inside or found.module.base,
             remarks=(f"{bound}: the image listens on port {port}",)
             if isinstance(bound, str)
             else (),
@@ -419,7 +466,7 @@ class Search(Evidence):
 
     def _of_words(self, words: Words, evidence: str, given: int | None = None) -> Start:
         """The start by `words` with a PORT to listen on: `given`, where nothing names another."""
-        named, started = self._listens(words), re.split(r"[\s()]", " ".join(words))
+        named, started = self._listens(words, self.given), re.split(r"[\s()]", " ".join(words))
         apps = self.web.found.keys() & {word.replace(":", ".") for word in started}
         health = self._health(self.web.outermost - apps if apps else ())
         if not named and self._programs(words)[-1] == "streamlit":
@@ -434,6 +481,7 @@ class Search(Evidence):
             health=health if port else None,
             loads_source=True,
             environment=(("PORT", str(port or self.given)),) if port or named else (),
+            reads_port=not named or named != self._listens(words, 0) or self._binds_port(words),
             remarks=() if port or not named else (f"{why}: where it has one, {_SET_PORT}",),
         )
 
