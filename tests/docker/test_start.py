@@ -412,6 +412,8 @@ def test_nothing_at_all_is_told_with_three_ways_out(tree: Tree) -> None:
 
 GUARD = "def main(): ...\nif __name__ == '__main__':\n    main()\n"
 UNREAD = "{} imports {}, whose applications are not looked for"
+RUN = 'command = ["{}", "run", "--headless", "--host=0.0.0.0", "--port=8000", "{}"]'
+NOTHING = "no web application, no installed program, no `web` in a Procfile"
 TOOLS = "nothing tells that {} is the service, and not a tool"
 
 
@@ -440,7 +442,22 @@ TOOLS = "nothing tells that {} is the service, and not a tool"
         (
             {"web.py": "from sanic import Sanic\nserver = Sanic('x')\n"},
             UNREAD.format("web.py", "sanic"),
-            ['app = "web:server"'],
+            ['command = ["sanic", "web:server", "--host=0.0.0.0", "--port=8000"]'],
+        ),
+        (
+            {"web.py": "import falcon\ndef make():\n    return falcon.App()\napp = make()\n"},
+            UNREAD.format("web.py", "falcon"),
+            ['app = "web:app"'],
+        ),
+        (
+            {"chat.py": "import chainlit as cl\n@cl.on_message\nasync def main(text): ...\n"},
+            UNREAD.format("chat.py", "chainlit"),
+            [RUN.format("chainlit", "chat.py")],
+        ),
+        (
+            {"book.py": "import marimo\napp = marimo.App()\n"},
+            TOOLS.format("book.py"),
+            [RUN.format("marimo", "book.py")],
         ),
         (
             {"web/app.py": "import falcon.asgi\napp = api = falcon.asgi.App()\n"},
@@ -454,12 +471,27 @@ TOOLS = "nothing tells that {} is the service, and not a tool"
         ),
         (
             {"work.py": "class WorkerSettings: ...\n"},
-            "no web application, no installed program, no `web` in a Procfile",
+            NOTHING,
             ['command = ["arq", "work.WorkerSettings"]'],
         ),
         (
+            {"work.py": "import dramatiq\n@dramatiq.actor\ndef clean(): ...\n"},
+            NOTHING,
+            ['command = ["dramatiq", "work"]'],
+        ),
+        (
+            {"work.py": "from faststream import FastStream\nevents = FastStream(broker)\n"},
+            NOTHING,
+            ['command = ["faststream", "run", "work:events"]'],
+        ),
+        (
+            {"work.py": "from ray import serve\nmodel = Model.bind()\n"},
+            NOTHING,
+            ['command = ["serve", "run", "work:model"]'],
+        ),
+        (
             {"wsgi.py": "from shop import create_app\napp, socketio = create_app()\n"},
-            "no web application, no installed program, no `web` in a Procfile",
+            NOTHING,
             ['app = "wsgi:app"'],
         ),
     ],
@@ -626,6 +658,11 @@ def test_a_factory_that_needs_arguments_is_a_cause(tree: Tree) -> None:
     assert caught.value.hint == (
         "assign what it returns to `app` in a module, such as main.py or wsgi.py"
     )
+
+
+def test_a_subclass_of_flask_in_a_package_is_served(tree: Tree) -> None:
+    root = tree({"main.py": "from apiflask import APIFlask\napp = APIFlask(__name__)\n"})
+    assert start(root, "apiflask", "flask", "gunicorn").command[-1] == "main:app"
 
 
 def test_a_command_that_makes_an_application_is_a_cause(tree: Tree) -> None:

@@ -28,6 +28,7 @@ FRAMEWORKS = {
     "dash": ("Dash.server", "wsgi"),
     "starlette": ("Starlette", "asgi"),
     "flask": ("Flask", "wsgi"),
+    "apiflask": ("APIFlask", "wsgi"),
     "bottle": ("Bottle", "wsgi"),
     "python-socketio": ("ASGIApp", "asgi"),
 }
@@ -40,6 +41,7 @@ _USUAL_NAMES = {
 # distribution → how a file that imports it is run
 _RUN_BY = {
     "chainlit": "chainlit run --headless --host=0.0.0.0 --port=8000",
+    "marimo": "marimo run --headless --host=0.0.0.0 --port=8000",
     "panel": "panel serve --address=0.0.0.0 --port=5006",
 }
 
@@ -389,7 +391,10 @@ def scripts_importing(sources: Modules, package: str) -> list[Application]:
 def programs(sources: Modules) -> list[tuple[str, tuple[str, ...]]]:
     """Files that can be run, and how, in the order in which a person would name them."""
     ranked: list[tuple[int, int, str, tuple[str, ...]]] = []
-    for module in (module for module in sources.modules if module.is_program):
+    for module in (each for each in sources.modules if each.is_served):
+        is_run = _RUN_BY.keys() & module.imported_packages and module.name not in sources.imported
+        if not (module.is_program or is_run):
+            continue
         name, stem, path = module.name.removesuffix(".__main__"), module.stem, module.path
         rank = PROGRAM_NAMES.index(stem) if stem in PROGRAM_NAMES else len(PROGRAM_NAMES)
         is_found = module.is_installed or ("." in module.name and module.base == ".")

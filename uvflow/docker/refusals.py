@@ -5,9 +5,10 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 
-from uvflow.docker.applications import FRAMEWORKS, Application, programs
+from uvflow.docker.applications import FRAMEWORKS, Application, Applications, programs
 from uvflow.docker.evidence import Evidence
 from uvflow.docker.servers import servers_of
+from uvflow.docker.source import Module
 from uvflow.errors import UsageError
 
 # Frameworks with a service; that of some is not looked for.
@@ -16,10 +17,12 @@ WEB = {
     "nicegui", "panel", "pyramid", "robyn", "sanic", "streamlit",
 }  # fmt: skip
 UNREAD = WEB - {*FRAMEWORKS, "django", "streamlit"}
-_UNREAD_APPLICATION = re.compile(
-    r"(?:blacksheep|connexion|falcon|sanic)\.(?:asgi\.)?"
-    r"(?:App|Application|AsyncApp|FlaskApp|Sanic)"
-)
+_UNREAD_APPLICATION = re.compile(r"(?:blacksheep|connexion)\.(?:App|Application|AsyncApp|FlaskApp)")
+# What makes an object that a program of its own package runs → that program.
+_RUNNERS = {
+    "faststream.FastStream": "faststream run {}",
+    "sanic.Sanic": "sanic {} --host=0.0.0.0 --port=8000",
+}
 _NOT_INSTALLED = "uv installs no project that has no [build-system]"
 _HANDFUL = 5
 _WAYS = (
@@ -153,15 +156,30 @@ def _why_not(evidence: Evidence, runnable: list[str], *, has_others: bool) -> tu
 
 def _unread_applications(evidence: Evidence) -> Iterator[str]:
     """Those of frameworks that are not looked for, as far as a module has a name for one."""
-    for module in evidence.sources.modules:
-        for node in module.statements if module.is_served else ():
-            match node:
-                case ast.Assign(targets=[ast.Name(id=name), *_], value=ast.Call(func=made)):
-                    first, dot, rest = ast.unparse(made).partition(".")
-                    dotted = f"{module.imports.get(first, first)}{dot}{rest}"
-                    if _UNREAD_APPLICATION.fullmatch(dotted):
-                        yield app_setting(f"{module.name}:{name}")
-                case ast.Assign(targets=[ast.Tuple(elts=[ast.Name(id="app" as name), *_])]):
-                    yield app_setting(f"{module.name}:{name}")
-                case ast.ClassDef(name="WorkerSettings"):
-                    yield command_setting(["arq", f"{module.name}.WorkerSettings"])
+    modules = [module for module in evidence.sources.modules if module.is_served]
+    for module in modules:
+        for node in module.statements:
+            yield from _bound(module, node)
+        if "@dramatiq.actor" in module.text:
+            yield command_setting(["dramatiq", module.name])
+    if any("falcon" in module.imported_packages for module in modules):
+        for found in Applications(evidence.sources, {"App": ""}).likeliest():
+            yield app_setting(f"{found.name}{'()' if found.is_factory else ''}")
+
+
+def _bound(module: Module, node: ast.stmt) -> Iterator[str]:
+    match node:
+        case ast.Assign(targets=[ast.Name(id=name), *_], value=ast.Call(func=made)):
+            first, dot, rest = ast.unparse(made).partition(".")
+            dotted = f"{module.imports.get(first, first)}{dot}{rest}"
+            where, runner = f"{module.name}:{name}", _RUNNERS.get(dotted)
+            if _UNREAD_APPLICATION.fullmatch(dotted):
+                yield app_setting(where)
+            elif rest == "bind" and "ray" in module.imported_packages:
+                yield command_setting(["serve", "run", where])
+            elif runner:
+                yield command_setting(runner.format(where).split())
+        case ast.Assign(targets=[ast.Tuple(elts=[ast.Name(id="app" as name), *_])]):
+            yield app_setting(f"{module.name}:{name}")
+        case ast.ClassDef(name="WorkerSettings"):
+            yield command_setting(["arq", f"{module.name}.WorkerSettings"])
