@@ -168,6 +168,18 @@ def test_the_secret_key_is_made_up_unless_one_is_given(tree: Tree) -> None:
     )
 
 
+def test_the_variables_that_settings_demand_are_known(tree: Tree) -> None:
+    text = (
+        "from base import *\nenv = environ.Env(DEBUG=(bool, False))\n"
+        "A = env('A_URL')\nB = env.list('B', default=[])\nC = env.bool('DEBUG')\n"
+        "D = {'default': env.db('D_URL')}\nif D:\n    E = env('E_URL')\n"
+        "os.environ['F'] = '1'\nG = os.environ['G']\nH = config('H', cast=int)\n"
+    )
+    files = {"settings.py": text, "base.py": "I = os.environ.get('I')\nJ = env.str('J')\n"}
+    found = django(tree({"manage.py": MANAGE.format("settings"), **files}))
+    assert found.demanded() == {"A_URL", "D_URL", "G", "H", "J"}
+
+
 def test_without_a_static_root_nothing_is_collected(tree: Tree) -> None:
     text = 'INSTALLED_APPS = ["django.contrib.staticfiles"]\n'
     root = tree({"manage.py": MANAGE.format("settings"), "settings.py": text})

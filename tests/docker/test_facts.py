@@ -447,6 +447,28 @@ def test_django_with_whitenoise_collects_its_static_files(tree: Tree) -> None:
     assert static.directory == "static"
 
 
+def test_what_collectstatic_needs_is_told(tree: Tree) -> None:
+    needs = ["django", "gunicorn", "whitenoise"]
+    settings = (
+        'INSTALLED_APPS = ["django.contrib.staticfiles"]\nSTATIC_ROOT = "static"\n'
+        'SECRET_KEY = env("DJANGO_KEY")\nDATABASES = {"default": env.db("DATABASE_URL")}\n'
+        'WSGI_APPLICATION = "site.wsgi.application"\n'
+    )
+    root = tree(
+        {
+            "pyproject.toml": manifest(),
+            "uv.lock": locked(local("shop", needs=needs), *map(package, needs)),
+            "manage.py": 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site.settings")\n',
+            "site/settings.py": settings,
+        }
+    )
+    [remark] = facts(root).remarks
+    assert remark == (
+        "collectstatic needs DATABASE_URL, for want of a default: give each a value by "
+        "`build-environment` in [tool.uvflow.docker]"
+    )
+
+
 def test_static_files_of_a_package_are_beside_its_sources(tree: Tree) -> None:
     needs = ["django", "gunicorn", "whitenoise"]
     settings = (

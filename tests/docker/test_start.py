@@ -660,6 +660,18 @@ def test_a_factory_that_needs_arguments_is_a_cause(tree: Tree) -> None:
     )
 
 
+def test_a_schedule_that_nothing_follows_is_told(tree: Tree) -> None:
+    text = "from celery import Celery\napp = Celery('x')\napp.conf.beat_schedule = {}\n"
+    root = tree({"queue.py": text})
+    [remark] = start(root, "celery").remarks
+    assert remark == (
+        "the schedule of queue.py is not followed: name `celery … beat` in "
+        "[tool.uvflow.docker.processes]"
+    )
+    beat = (("beat", ("celery", "--app=queue", "beat")),)
+    assert start(root, "celery", processes=beat).remarks == ()
+
+
 def test_a_subclass_of_flask_in_a_package_is_served(tree: Tree) -> None:
     root = tree({"main.py": "from apiflask import APIFlask\napp = APIFlask(__name__)\n"})
     assert start(root, "apiflask", "flask", "gunicorn").command[-1] == "main:app"

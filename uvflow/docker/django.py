@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from uvflow.docker.health import allowed_host
-from uvflow.docker.source import Module, Sources, bindings, string, strings_in
+from uvflow.docker.source import Module, Sources, bindings, callee, string, strings_in
 
 SETTINGS_MODULE = "DJANGO_SETTINGS_MODULE"
 # `environ.setdefault(…, NAME)` or `environ[…] = NAME`
@@ -16,6 +16,8 @@ _NAMED_SETTINGS = re.compile(
     rf"""[\"']([\w.]+)[\"']""",
     re.MULTILINE,
 )
+_READING = re.compile(r"(?:env|config)(?:\.\w+)?")  # of django-environ, environs and decouple
+_LATER = (ast.If, ast.Try, ast.FunctionDef, ast.ClassDef)  # what may not run
 _IN_CLASS = re.compile(r"^[ \t]+STATIC_ROOT *[:=]", re.MULTILINE)  # of django-configurations
 _ENVIRONMENT_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 
@@ -69,17 +71,41 @@ class Django:
         return next((value for _, value in self._values(name)), None)
 
     def _values(self, name: str) -> Iterator[tuple[Module, ast.expr]]:
-        """What they assign to `name`, themselves or through a `from … import *`, and which does."""
+        """What they assign to `name`, and which of their modules does."""
+        for module in self._modules():
+            for key, value in (pair for s in module.statements for pair in bindings(s)):
+                if key == name:
+                    yield module, value
+
+    def _modules(self) -> Iterator[Module]:
+        """That of the settings, and those that it has by a `from … import *`."""
         waiting, read = [self.settings_module or ""], set[str]()
         while waiting:
             module = self.sources.by_name.get(waiting.pop())
             if module and module.name not in read:
                 read.add(module.name)
-                for key, value in (pair for s in module.statements for pair in bindings(s)):
-                    if key == name:
-                        yield module, value
+                yield module
                 stars = [dotted for dotted in module.imports if dotted.endswith(".*")]
                 waiting += [dotted.removesuffix(".*") for dotted in stars[::-1]]
+
+    def demanded(self) -> set[str]:
+        """The variables that the settings read where they are loaded, without a default."""
+        loaded = (s for m in self._modules() for s in m.tree.body if not isinstance(s, _LATER))
+        nodes = [node for statement in loaded for node in ast.walk(statement)]
+        given = {k.arg for node in nodes if callee(node) == "Env" for k in _keywords(node)}
+        found = set[str]()
+        for node in nodes:
+            match node:
+                case ast.Subscript(value=read, slice=ast.Constant(value=str(name)), ctx=ast.Load()):
+                    is_read = ast.unparse(read).endswith("environ")
+                case ast.Call(func=read, args=[ast.Constant(value=str(name))]):
+                    has_default = any(keyword.arg == "default" for keyword in _keywords(node))
+                    is_read = bool(_READING.fullmatch(ast.unparse(read))) and not has_default
+                case _:
+                    continue
+            if is_read and name.isupper():
+                found.add(name)
+        return found - given
 
     def text(self, name: str) -> str | None:
         """The same where it is a string."""
@@ -146,6 +172,10 @@ class Django:
             yield f"{self.settings_module} keeps an SQLite database, and the image is not writable"
         if self.value("MEDIA_ROOT"):
             yield f"{self.settings_module} has a MEDIA_ROOT: mount a volume there to keep uploads"
+
+
+def _keywords(node: ast.AST) -> list[ast.keyword]:
+    return node.keywords if isinstance(node, ast.Call) else []
 
 
 def _directory(value: ast.expr | None) -> str | None:

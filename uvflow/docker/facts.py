@@ -253,6 +253,10 @@ class Facts:
         yield from (*self.start.remarks, *search.remarks())
         if "django" in self.names:
             yield from search.django.remarks()
+        made_up = dict(self.static.environment).keys() if self.static else set()
+        if self.static and (names := sorted(search.django.demanded() - made_up)):
+            give = "give each a value by `build-environment` in [tool.uvflow.docker]"
+            yield f"collectstatic needs {' and '.join(names)}, for want of a default: {give}"
         if without := sorted(p.name for p in self.everything if "git" in p.source):
             yield f"built from git, without a compiler unless you name one: {', '.join(without)}"
 

@@ -98,6 +98,7 @@ _ELSEWHERE = {
     "yarn",
 }  # fmt: skip
 _DEVELOPMENT = re.compile(r"\b(?:runserver|flask (?:.* )?run|fastapi dev)\b|--(?:reload|debug)\b")
+_NO_BEAT = "is not followed: name `celery … beat` in [tool.uvflow.docker.processes]"
 _OF_DJANGO = {f"django.core.{each}.get_{each}_application" for each in ("asgi", "wsgi")}
 _OF_SHELLS = {"bash", "cd", "echo", "exec", "export", "python", "python3", "sh", "wait"}
 _NO_SERVICE = {"cat", "ipython", "pytest", "sleep", "tail", "true"}
@@ -337,12 +338,16 @@ class Search(Evidence):
         pages = [page for name in names for page in scripts_importing(self.sources, name)]
         yield from map(self._streamlit, pages)
         if not (found or pages) and "celery" in self.installed:
+            processes = [word for _, words in self.processes() for word in words]
+            schedules = [m.path for m in self.sources.modules if "beat_schedule" in m.text]
+            lacks = schedules if "beat" not in processes else []
             for queue in Applications(self.sources, {"Celery": ""}).likeliest():
                 yield Start(
                     command=("celery", f"--app={queue.name}", "worker", "--loglevel=INFO"),
                     evidence=queue.evidence,
                     loads_source=not queue.module.is_installed,
                     base=queue.module.base,
+                    remarks=tuple(f"the schedule of {path} {_NO_BEAT}" for path in lacks[:1]),
                 )
 
     def _beside(self, found: Collection[Application]) -> list[Start]:
