@@ -442,6 +442,14 @@ def test_a_row_may_be_absolute(venv: Venv, tmp_path: Path) -> None:
     assert venv.damages() == ()
 
 
+def test_a_row_may_name_a_file_deeper_than_any_system_has(venv: Venv) -> None:
+    name = "deep/" * 3000 + "er.py"
+    add_row(venv, f"{name},,")
+    assert [(each.kind, each.path) for each in venv.damages()] == [
+        (DamageKind.MISSING, f"{SITE}/{name}")
+    ]
+
+
 def test_a_module_installed_only_as_byte_code_is_a_file_like_others(venv: Venv) -> None:
     add_row(venv, "six/secret.pyc,,")
     assert venv.damages() == (damage(DamageKind.MISSING, f"{SITE}/six/secret.pyc"),)

@@ -463,17 +463,22 @@ def _link_finder(environment: Environment) -> Callable[[str], str]:
     known = dict.fromkeys(map(os.path.normcase, usual), "")
 
     def link_above(path: str) -> str:
-        directory = path.rpartition(os.sep)[0]  # a Path costs more than the stat
-        if directory not in known:
-            known[directory] = ""
-            if directory.startswith(top):
-                known[directory] = link_above(directory)
-                with contextlib.suppress(OSError):
-                    if not stat.S_ISDIR(os.lstat(directory).st_mode):
-                        known[directory] = directory
-        return known[directory]
+        directory, unknown = _parent(path), []
+        while directory not in known and directory.startswith(top):
+            unknown.append(directory)
+            directory = _parent(directory)
+        link = known.get(directory, "")
+        for each in reversed(unknown):
+            with contextlib.suppress(OSError):
+                link = link if link or stat.S_ISDIR(os.lstat(each).st_mode) else each
+            known[each] = link
+        return link
 
     return link_above
+
+
+def _parent(path: str) -> str:
+    return path.rpartition(os.sep)[0]  # a Path costs more than the stat
 
 
 def _size_problem(row: Row) -> _Problem | None:
