@@ -41,10 +41,11 @@ def charts() -> dict[Path, str]:
     """The text of each chart, by its path."""
     recorded = json.loads((EXPLANATION / "recorded.json").read_text(encoding="utf-8"))
     images = json.loads((EXPLANATION / "docker-measured.json").read_text(encoding="utf-8"))
+    django = images["services"]["Django"]["medians"]
     return {
         PICTURES / "kills.svg": kills(recorded["kills"]),
         PICTURES / "nothing-to-do.svg": nothing_to_do(recorded["nothing to do"]),
-        PICTURES / "images.svg": measured_images(images["medians"], recorded["images"]),
+        PICTURES / "images.svg": measured_images(django, recorded["images"]),
     }
 
 

@@ -1,16 +1,16 @@
-"""Images compared: those of `uvflow docker` beside five others, for one Django service.
+"""Images compared: those of `uvflow docker` beside five others, for two services.
 
-    uv run benchmarks/docker/compare.py [--rounds 3] [--json FILE] [--page FILE]
+    uv run benchmarks/docker/compare.py [--service NAME]... [--rounds 3] [--json FILE] [--page FILE]
     uv run benchmarks/docker/compare.py --measured FILE --page FILE
 
 Needs a Linux engine with BuildKit that `docker` on PATH and DOCKER_HOST lead to; on a Debian
 machine `.ci/engine` starts one. Nothing else should run meanwhile. In each round, in random order,
 every contender is built with nothing cached; all are started in turns; then each is built again
 after an edit of one source file, and after one more dependency. Claims are judged by the medians,
-and the exit code is 1 where one does not hold. About seven minutes a round; a round leaves 6 GB of
-build cache behind, which `docker builder prune` removes. What is published are
+and the exit code is 1 where one does not hold. About seven minutes a round for each service; a
+round leaves 6 GB of build cache behind, which `docker builder prune` removes. What is published are
 docs/explanation/docker-measured.json and docker-measured.md, the page with the tables of that;
-`--measured` writes the page alone.
+`--measured` writes the page alone; `--service` measures one, and keeps what FILE has of others.
 """
 
 import argparse
@@ -27,7 +27,7 @@ sys.path.append(f"{sys.path[0]}/tests")
 
 import engine as engines  # the engine that the tests use
 
-from benchmarks.docker import contenders, report
+from benchmarks.docker import contenders, report, service
 from benchmarks.docker.claims import Claim, claims
 from benchmarks.docker.race import Turn, median, race
 
@@ -36,7 +36,7 @@ TEMPLATE = Path(__file__).with_name("page.md")
 
 def main() -> int:
     options = _options()
-    told = json.loads(options.measured.read_text()) if options.measured else _told(options.rounds)
+    told = json.loads(options.measured.read_text()) if options.measured else _told(options)
     for table in report.tables(told):
         print("", *table, sep="\n")
     if options.json:
@@ -47,30 +47,41 @@ def main() -> int:
     return 0 if all(Claim(**claim).holds for claim in told["claims"]) else 1
 
 
-def _told(rounds: int) -> dict[str, Any]:
+def _told(options: argparse.Namespace) -> dict[str, Any]:
     """Everything measured, as it is written: shaped as JSON is."""
     engine = engines.find()
     if isinstance(engine, str):
         sys.exit(engine)
-    machine = _machine(engine, rounds)
+    kept = options.json and options.service and options.json.exists()
+    services = json.loads(options.json.read_text())["services"] if kept else {}
+    for served in service.EVERY:
+        if not options.service or served.name in options.service:
+            machine = _machine(engine, options.rounds)
+            turns = _turns(engine, served, options.rounds)
+            services[served.name] = {
+                "machine": machine,
+                "turns": {name: [asdict(turn) for turn in of] for name, of in turns.items()},
+                "medians": {name: asdict(median(of)) for name, of in turns.items()},
+            }
+    judged = claims(report.medians_of({"services": services}))
+    return {"services": services, "claims": [asdict(claim) for claim in judged]}
+
+
+def _turns(engine: engines.Engine, served: service.Service, rounds: int) -> dict[str, list[Turn]]:
     turns: dict[str, list[Turn]] = {one.name: [] for one in contenders.EVERY}
     with tempfile.TemporaryDirectory(prefix="compared-") as directory:
-        for name, turn in race(engine, Path(directory), contenders.EVERY, rounds):
+        for name, turn in race(engine, Path(directory), served, contenders.EVERY, rounds):
             turns[name].append(turn)
             print(report.row(name, turn), flush=True)
-    medians = {name: median(of) for name, of in turns.items()}
-    return {
-        "machine": machine,
-        "turns": {name: [asdict(turn) for turn in of] for name, of in turns.items()},
-        "medians": {name: asdict(turn) for name, turn in medians.items()},
-        "claims": [asdict(claim) for claim in claims(medians)],
-    }
+    return turns
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    names = [served.name for served in service.EVERY]
+    parser.add_argument("--service", action="append", choices=names)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write the page with its tables")

@@ -1,5 +1,6 @@
-"""Dockerfiles for one service: those of `uvflow docker`, and others of usual shapes."""
+"""Dockerfiles for a service: those of `uvflow docker`, and others of usual shapes."""
 
+import json
 import re
 import subprocess
 import sysconfig
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.docker import service
+from benchmarks.docker.service import Service
 
 PYTHON = "3.12"
 UVFLOW = Path(sysconfig.get_path("scripts")) / "uvflow"
@@ -25,10 +27,9 @@ RUN {_CACHE} \\
     uv sync --locked --no-dev
 """
 _SYNC_BY_PROFILE = _SYNC.replace("--no-dev", '$([ "$PROFILE" = prod ] && echo --no-dev)')
-_START = f"""\
+_START = """\
 WORKDIR /app
 ENV PATH="/app/.venv/bin:$PATH"
-CMD [{", ".join(f'"{word}"' for word in service.START)}]
 """
 _COMPILERS = """\
 RUN apt-get update && apt-get install -y --no-install-recommends build-essential \\
@@ -90,7 +91,10 @@ _IGNORED = ".venv\n.git\nDockerfile\n"
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """`options` are for `uvflow docker`, where there is no `dockerfile` of another hand."""
+    """`options` are for `uvflow docker`, where there is no `dockerfile` of another hand.
+
+    That has all but the CMD.
+    """
 
     name: str
     options: tuple[str, ...] = ()
@@ -102,7 +106,7 @@ class Contender:
     def tag(self) -> str:
         return re.sub(r"[^a-z]+", "-", self.name)
 
-    def prepare(self, root: Path, nonce: str) -> None:
+    def prepare(self, root: Path, served: Service, nonce: str) -> None:
         """Write what the image of the service in `root` is built from."""
         if not self.dockerfile:
             words: tuple[str, ...] = (
@@ -114,7 +118,8 @@ class Contender:
             )
             subprocess.run(words, cwd=root, check=True)
             return
-        (root / "Dockerfile").write_text(self.dockerfile)
+        command = f"CMD {json.dumps(served.start)}\n"
+        (root / "Dockerfile").write_text(self.dockerfile + command)
         if self.ignored:
             (root / ".dockerignore").write_text(self.ignored)
         if self.needs_requirements:

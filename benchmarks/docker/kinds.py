@@ -84,7 +84,7 @@ def kinds(host: str) -> tuple[Kind, ...]:
         ),
         Kind(
             name="django",
-            files={"pyproject.toml": service.MANIFEST},
+            files={"pyproject.toml": service.DJANGO.manifest},
             says="ok",
             serves=True,
             environ=service.ENVIRON,

@@ -12,6 +12,7 @@ from engine import Engine
 
 from benchmarks.docker import contenders, measures, service
 from benchmarks.docker.contenders import Contender
+from benchmarks.docker.service import Service
 
 PROGRAMS = frozenset({"uv", "gcc"})  # what an image has no use for
 STARTS = 5  # of each image in each round
@@ -33,28 +34,30 @@ class Turn:
 
 
 def race(
-    engine: Engine, place: Path, entered: Sequence[Contender], rounds: int
+    engine: Engine, place: Path, served: Service, entered: Sequence[Contender], rounds: int
 ) -> Iterator[tuple[str, Turn]]:
     """The name of a contender and its turn, as they are over; their order is random."""
     project = place / "service"
-    service.locked(project)
-    _fetch(engine, project, place, entered)
+    served.lock(project)
+    _fetch(engine, project, place, served, entered)
     layers = measures.Layers(engine)
     for number in range(rounds):
         order = random.sample(entered, len(entered))
-        rivals = [_Rival.of(contender, project, place / f"{number}") for contender in order]
+        rivals = [_Rival.of(contender, served, project, place / f"{number}") for contender in order]
         cold = [rival.build(engine, "new", "--no-cache") for rival in rivals]
         starts = _starts(engine, rivals)
         for rival, seconds in zip(rivals, cold, strict=True):
             yield rival.contender.name, _turn(engine, layers, rival, seconds, starts[rival.tag])
 
 
-def _fetch(engine: Engine, project: Path, place: Path, entered: Sequence[Contender]) -> None:
+def _fetch(
+    engine: Engine, project: Path, place: Path, served: Service, entered: Sequence[Contender]
+) -> None:
     """Have every base image here, so that no build has to wait for one."""
     for contender in entered:
         root = place / contender.tag
         shutil.copytree(project, root)
-        contender.prepare(root, "")
+        contender.prepare(root, served, "")
         for image in contenders.images_named(root):
             if engine.docker("image", "inspect", image, check=False).returncode:
                 engine.docker("pull", image)
@@ -65,21 +68,28 @@ class _Rival:
     """A contender in one round: a project of its own, and caches of its own."""
 
     contender: Contender
+    served: Service
     root: Path
     nonce: str
 
     @classmethod
-    def of(cls, contender: Contender, project: Path, place: Path) -> "_Rival":
+    def of(cls, contender: Contender, served: Service, project: Path, place: Path) -> "_Rival":
         root = place / contender.tag
         shutil.copytree(project, root)
-        rival = cls(contender=contender, root=root, nonce=uuid.uuid4().hex)
-        service.edited(root, f"{rival.nonce} 1")
-        contender.prepare(root, rival.nonce)
+        rival = cls(contender=contender, served=served, root=root, nonce=uuid.uuid4().hex)
+        rival.edit(1)
+        rival.prepare()
         return rival
 
     @property
     def tag(self) -> str:
         return f"compared-{self.contender.tag}"
+
+    def edit(self, number: int) -> None:
+        self.served.edit(self.root, f"{self.nonce} {number}")
+
+    def prepare(self) -> None:
+        self.contender.prepare(self.root, self.served, self.nonce)
 
     def build(self, engine: Engine, version: str, *options: str) -> float:
         """Seconds."""
@@ -101,10 +111,10 @@ def _turn(
     engine: Engine, layers: measures.Layers, rival: _Rival, cold: float, start: float
 ) -> Turn:
     first, second, third = (f"{rival.tag}:{version}" for version in ("new", "edited", "more"))
-    service.edited(rival.root, f"{rival.nonce} 2")
+    rival.edit(2)
     edit = rival.build(engine, "edited")
     service.with_one_more(rival.root)
-    rival.contender.prepare(rival.root, rival.nonce)
+    rival.prepare()
     dependency = rival.build(engine, "more")
     turn = Turn(
         image=measures.megabytes(engine, first),

@@ -8,7 +8,6 @@ from benchmarks.docker.claims import Claim
 from benchmarks.docker.race import Turn
 
 HEADS = (
-    "",
     "image",
     "compressed",
     "cold build",
@@ -29,15 +28,23 @@ def page(template: str, told: Mapping[str, Any]) -> str:
 
 
 def tables(told: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
-    """The lines of each table: what was measured, what was claimed, and with what."""
-    turns = {name: Turn(**turn) for name, turn in told["medians"].items()}
+    """The lines of each table: what was measured of each service, claimed, and with what."""
     claims = [Claim(**claim) for claim in told["claims"]]
-    return tuple(measured(turns)), tuple(judged(claims)), tuple(around(told["machine"]))
+    measured_tables = (tuple(measured(*service)) for service in medians_of(told).items())
+    return (*measured_tables, tuple(judged(claims)), tuple(around(told["services"])))
 
 
-def measured(turns: Mapping[str, Turn]) -> Iterator[str]:
+def medians_of(told: Mapping[str, Any]) -> dict[str, dict[str, Turn]]:
+    """The medians, by the name of the service and that of the contender."""
+    return {
+        service: {name: Turn(**turn) for name, turn in of["medians"].items()}
+        for service, of in told["services"].items()
+    }
+
+
+def measured(service: str, turns: Mapping[str, Turn]) -> Iterator[str]:
     """The lines of the table of turns, each under the name of its contender."""
-    yield _row(HEADS)
+    yield _row((service, *HEADS))
     yield f"|---{'|--:' * 7}|---|---|"
     yield from (row(name, turn) for name, turn in turns.items())
 
@@ -55,20 +62,23 @@ def row(name: str, turn: Turn) -> str:
     return _row(cells)
 
 
-def around(machine: Mapping[str, object]) -> Iterator[str]:
-    """The lines of the table of what was measured on."""
-    yield _row(("measured with", ""))
-    yield "|---|--:|"
-    yield from (_row((name, str(value))) for name, value in machine.items())
+def around(services: Mapping[str, Any]) -> Iterator[str]:
+    """The lines of the table of what each service was measured with."""
+    yield _row(("measured with", *services))
+    yield f"|---{'|--:' * len(services)}|"
+    machines = [of["machine"] for of in services.values()]
+    yield from (_row((name, *(str(each[name]) for each in machines))) for name in machines[0])
 
 
 def judged(claims: Sequence[Claim]) -> Iterator[str]:
     """The lines of the table of claims."""
-    yield _row(("claim", "measured", "at most", ""))
-    yield "|---|--:|--:|---|"
+    services = [*claims[0].values]
+    yield _row(("claim", *services, "at most", ""))
+    yield f"|---{'|--:' * len(services)}|--:|---|"
     for claim in claims:
         verdict = "holds" if claim.holds else "**does not hold**"
-        yield _row((claim.text, f"{claim.value:.3f}", f"{claim.limit:.2f}", verdict))
+        values = [_figure(claim.values[service]) for service in services]
+        yield _row((claim.text, *values, f"{claim.limit:g}", verdict))
 
 
 def into(page: str, table: Sequence[str]) -> str:
@@ -82,6 +92,10 @@ def into(page: str, table: Sequence[str]) -> str:
 
 def _seconds(value: float) -> str:
     return f"{value:.1f} s" if value >= 1 else f"{value:.2f} s"
+
+
+def _figure(value: float) -> str:
+    return f"{value:.2f}" if abs(value) < 1 else f"{value:.0f}"
 
 
 def _row(cells: Sequence[str]) -> str:
