@@ -188,8 +188,9 @@ class Dockerfile:
     """
 
     def __init__(self, text: str, context: LintContext) -> None:
+        text = text.removeprefix(BYTE_ORDER_MARK)
         self.context, self.lines = context, text.splitlines()
-        text = text.removeprefix(BYTE_ORDER_MARK).replace("\r\n", "\n")
+        text = text.replace("\r\n", "\n")
         steps = tuple(parse_instructions(text))
         begins = [number for number, step in enumerate(steps) if step.keyword == "FROM"]
         self.before = steps[: begins[0] if begins else None]
@@ -214,7 +215,7 @@ class Dockerfile:
         # Where there is an ONBUILD, the image that is built on this one has more.
         self.is_plain = _PLAIN.fullmatch(self.base) is not None and not self.last("ONBUILD")
         self.environment_stages = self._sources(self.final)
-        variables = (step.assignments for step in self.image if step.keyword == "ENV")
+        variables = (step.assignments for step in self.steps("ENV"))
         kept = {name for pairs in variables for name, _ in pairs}
         environ = {name: v for name, v in self.final.end.environ.items() if name in kept}
         self.end = replace(self.final.end, environ=environ)
@@ -302,8 +303,12 @@ class Dockerfile:
             for n, (environ, words) in enumerate(itertools.islice(every, _MOST_COMMANDS))
         )
 
+    def steps(self, keyword: str) -> list[Parsed]:
+        """The instructions of the image with that keyword."""
+        return [step for step in self.image if step.keyword == keyword]
+
     def last(self, keyword: str) -> Parsed | None:
-        return next((step for step in reversed(self.image) if step.keyword == keyword), None)
+        return next(reversed(self.steps(keyword)), None)
 
     def may_have(self, path: str) -> bool:
         """Whether the image may have that file: a COPY from the context says for certain."""

@@ -217,8 +217,7 @@ def _has_packages_alone(linted: Dockerfile) -> bool:
     copies = [step for step in linted.image if step.is_copy and step.flag("from")]
     words = [word for step in copies for word in step.words[:-1]]
     folders = [word for word in words if re.search(r"/lib/python3[\d.]*/site-packages/?$", word)]
-    made = [step.text for step in linted.image if step.keyword == "RUN"]
-    is_made = any("uv" in text or "pip" in text for text in made)
+    is_made = any("uv" in step.text or "pip" in step.text for step in linted.steps("RUN"))
     others = [word for word in words if word not in folders and not re.search(r"/uvx?$", word)]
     return bool(folders and not others and not is_made and linted.is_plain)
 

@@ -36,6 +36,11 @@ class StepState:
     user: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def is_root(self) -> bool:
+        """Whether commands run as root, as far as instructions say."""
+        return self.user in {"", "0", "root"}
+
     def path(self, text: str) -> str:
         """Absolute, as the image has it."""
         return posixpath.normpath(posixpath.join(self.workdir, expanded(text, self.environ)))

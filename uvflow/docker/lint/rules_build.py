@@ -17,7 +17,7 @@ from uvflow.docker.lint.model import (
 from uvflow.docker.lint.parse import Parsed, expanded, relative
 from uvflow.project.manifest import canonical_name
 
-_DIRECTIVE = re.compile(r"\ufeff?#\s*[a-zA-Z][a-zA-Z0-9]*\s*=")
+_DIRECTIVE = re.compile(r"#\s*[a-zA-Z][a-zA-Z0-9]*\s*=")
 _UV_IMAGE = re.compile(r"(?:.*/)?astral(?:-sh)?/uv(?::(?P<tag>[^@]+))?(?P<digest>@.+)?")
 _INSTALLS_UV = re.compile(
     r"(?:python\S* -m )?pipx?\S* install\b.* (uv|poetry|pdm|pipenv)(?:[<>~]\S*)?(?: |$)"
@@ -152,7 +152,7 @@ def _layers(linted: Dockerfile) -> Violations:
         is_removed = _REMOVES_CACHE.search(command.step.text)
         chosen = command.environ.get("UV_CACHE_DIR", "")
         caches = (m.get("target", "") for m in command.step.mounts if m.get("type") == "cache")
-        is_root = command.state.user in {"", "0", "root"} or "HOME" in command.environ
+        is_root = command.state.is_root or "HOME" in command.environ
         caches = (t for t in caches if chosen or is_root or not t.startswith("/root/"))
         kept = (chosen.startswith(t) if chosen else ".cache" in t or "$" in t for t in caches)
         if not (is_without or is_removed or any(kept)):
@@ -258,8 +258,8 @@ def _filled_instead(linted: Dockerfile, step: Parsed, made: ShellCommand) -> lis
 def _interpreters(linted: Dockerfile) -> Violations:
     """An environment has links to its Python, which must be there, and readable by the user."""
     below = "python-below-root"
-    is_root = linted.end.user in {"", "0", "root"} or "$" in linted.end.user
-    texts = [f"{step.text} {step.flags}" for step in linted.image if step.keyword == "RUN"]
+    is_root = linted.end.is_root or "$" in linted.end.user
+    texts = [f"{step.text} {step.flags}" for step in linted.steps("RUN")]
     is_opened = is_root or any("chmod" in text and "/root" in text for text in texts)
     for sync in (sync for sync in linted.syncs if sync.step in linted.image and not is_opened):
         if (folder := _managed_python(linted, linted.final, sync)).startswith("/root/"):
@@ -312,7 +312,7 @@ def _managed_python(linted: Dockerfile, stage: Stage, command: ShellCommand) -> 
     is_elsewhere = any(each.has("--install-dir", "-i") for each in installs)
     if is_system or is_elsewhere or re.search("[/$]", asked):
         return ""
-    is_moved = command.state.user not in {"", "0", "root"} or {"HOME", "XDG_DATA_HOME"} & {*given}
+    is_moved = not command.state.is_root or {"HOME", "XDG_DATA_HOME"} & {*given}
     default = "" if is_moved else "/root/.local/share/uv/python"
     folder = given.get("UV_PYTHON_INSTALL_DIR", default).rstrip("/")
     return folder if has_none or installs or is_asked else ""
@@ -338,7 +338,7 @@ def _volumes(linted: Dockerfile) -> Violations:
     made = [command.environment for command in linted.syncs if command.step in linted.image]
     made += [target for _, _, target in _copied_environments(linted)]
     modules = [path for path in linted.end.files if path.endswith(".py")]
-    for step in (step for step in linted.image if step.keyword == "VOLUME"):
+    for step in linted.steps("VOLUME"):
         for place in (step.state.path(word).rstrip("/") for word in step.words):
             has_modules = any(path.startswith(f"{place}/") for path in modules)
             is_application = has_modules and f"{linted.end.workdir}/".startswith(f"{place}/")

@@ -151,14 +151,14 @@ def _user(linted: Dockerfile) -> Violations:
 
 def _process(linted: Dockerfile) -> Violations:
     """Its variables and its end; the PATH of the base image is not known."""
-    for step in (step for step in linted.image if step.keyword == "ENV"):
+    for step in linted.steps("ENV"):
         path = dict(step.assignments).get("PATH", "/")
         if {"", "."} & {*path.split(":")}:
             yield "path-empty-element", step, f"PATH={path} searches the current directory"
         for name in dict(step.assignments).keys() & _DEBUGS:
             if linted.end.environ[name].lower() in {"1", "true", "yes", "on"}:
                 yield "debug-mode", step, f"{name} turns debug mode on"
-    for step in (step for step in linted.image if step.keyword == "STOPSIGNAL"):
+    for step in linted.steps("STOPSIGNAL"):
         if re.fullmatch(r"(?:SIG)?KILL|9", step.text):
             yield "stop-signal", step, f"{step.text} leaves a service no time to stop"
     names = {step.keyword for step in linted.image}

@@ -177,21 +177,20 @@ def _ports(linted: Dockerfile) -> Violations:
     served = [port for each in listening for port in each] if all(listening) else []
     if "a socket" in served and any(_PROXIES & {*c.words} for c in linted.commands(linted.image)):
         return
-    steps = [step for step in linted.image if step.keyword == "EXPOSE"]
+    steps = linted.steps("EXPOSE")
     exposed = " ".join(expanded(step.text, step.state.environ) for step in steps)
     named = re.findall(r"\d+", exposed)
     if named and served and not {*served} & {*named}:
         yield "ports-differ", steps[-1], f"EXPOSE names {named[0]}, but {served[0]} is served"
     known = {*served, *named} if {*served} & {*named} else {*served}
-    for step in (step for step in linted.image if step.keyword == "HEALTHCHECK"):
+    for step in linted.steps("HEALTHCHECK"):
         for port in _OWN_PORT.findall(expanded(step.text, linted.end.environ)):
             if served and port not in known:
                 yield "ports-differ", step, f"it asks port {port}, but {served[0]} is served"
 
 
 def _health_path(linted: Dockerfile) -> Violations:
-    is_behind = _is_behind_proxy(linted)
-    for step in (step for step in linted.image if step.keyword == "HEALTHCHECK" and not is_behind):
+    for step in [] if _is_behind_proxy(linted) else linted.steps("HEALTHCHECK"):
         if path := unknown_path(linted, expanded(step.text, linted.end.environ)):
             yield "health-path-unknown", step, f"no route of the source is {path}"
 
