@@ -1,6 +1,7 @@
 """Types of the fixtures in conftest, a sample project, and where the commands under test are."""
 
 import contextlib
+import os
 import subprocess
 import sys
 import sysconfig
@@ -60,6 +61,21 @@ def by_click(*words: str, cwd: Path) -> Result:
         [sys.executable, "-c", code, *words], cwd=cwd, capture_output=True, text=True, check=False
     )
     return Result(done.returncode, done.stdout, done.stderr)
+
+
+_AUTHOR = {
+    f"GIT_{who}_{what}": "x@example.com"
+    for who in ("AUTHOR", "COMMITTER")
+    for what in ("NAME", "EMAIL")
+}
+
+
+def git(root: Path, *words: str) -> str:
+    """The output of git, with somebody as the author."""
+    environ = {**os.environ, **_AUTHOR}
+    return subprocess.run(
+        ("git", *words), cwd=root, check=True, env=environ, stdout=subprocess.PIPE, text=True
+    ).stdout.strip()
 
 
 def is_running(pid: int) -> bool:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 from images import facts
 from locks import local, locked, manifest, package
-from rig import Command, Tree
+from rig import Command, Tree, git
 
 from uvflow.docker.build import try_image
 
@@ -61,20 +60,6 @@ def test_docker_is_asked_and_its_exit_code_is_ours(
     ]
     uvflow("docker", "build", cwd=root)
     assert {"--target=prod", "--tag=shop"} <= {*(on_path / "said").read_text().splitlines()}
-
-
-AUTHOR = {
-    f"GIT_{who}_{what}": "x@example.com"
-    for who in ("AUTHOR", "COMMITTER")
-    for what in ("NAME", "EMAIL")
-}
-
-
-def git(root: Path, *words: str) -> str:
-    environ = {**os.environ, **AUTHOR}
-    return subprocess.run(
-        ("git", *words), cwd=root, check=True, env=environ, stdout=subprocess.PIPE, text=True
-    ).stdout.strip()
 
 
 @pytest.fixture

@@ -428,40 +428,33 @@ def test_a_template_that_the_image_would_lack_is_a_remark(tree: Tree) -> None:
     )
 
 
+WHITENOISE = ["django", "gunicorn", "whitenoise"]
+# Of a project that has static files to collect, but for its settings.
+COLLECTING = {
+    "pyproject.toml": manifest(),
+    "uv.lock": locked(local("shop", needs=WHITENOISE), *map(package, WHITENOISE)),
+    "manage.py": 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site.settings")\n',
+}
+
+
 def test_django_with_whitenoise_collects_its_static_files(tree: Tree) -> None:
-    needs = ["django", "gunicorn", "whitenoise"]
     settings = (
         'INSTALLED_APPS = ["django.contrib.staticfiles"]\nSTATIC_ROOT = BASE_DIR / "static"\n'
         'WSGI_APPLICATION = "site.wsgi.application"\n'
     )
-    root = tree(
-        {
-            "pyproject.toml": manifest(),
-            "uv.lock": locked(local("shop", needs=needs), *map(package, needs)),
-            "manage.py": 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site.settings")\n',
-            "site/settings.py": settings,
-        }
-    )
+    root = tree({**COLLECTING, "site/settings.py": settings})
     static = facts(root).static
     assert static is not None
     assert static.directory == "static"
 
 
 def test_what_collectstatic_needs_is_told(tree: Tree) -> None:
-    needs = ["django", "gunicorn", "whitenoise"]
     settings = (
         'INSTALLED_APPS = ["django.contrib.staticfiles"]\nSTATIC_ROOT = "static"\n'
         'SECRET_KEY = env("DJANGO_KEY")\nDATABASES = {"default": env.db("DATABASE_URL")}\n'
         'WSGI_APPLICATION = "site.wsgi.application"\n'
     )
-    root = tree(
-        {
-            "pyproject.toml": manifest(),
-            "uv.lock": locked(local("shop", needs=needs), *map(package, needs)),
-            "manage.py": 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site.settings")\n',
-            "site/settings.py": settings,
-        }
-    )
+    root = tree({**COLLECTING, "site/settings.py": settings})
     [remark] = facts(root).remarks
     assert remark == (
         "collectstatic needs DATABASE_URL, for want of a default: give each a value by "
@@ -470,7 +463,6 @@ def test_what_collectstatic_needs_is_told(tree: Tree) -> None:
 
 
 def test_static_files_of_a_package_are_beside_its_sources(tree: Tree) -> None:
-    needs = ["django", "gunicorn", "whitenoise"]
     settings = (
         "BASE_DIR = Path(__file__).parent.parent\nSTATIC_ROOT = BASE_DIR / 'static'\n"
         "INSTALLED_APPS = ['django.contrib.staticfiles']\n"
@@ -480,7 +472,7 @@ def test_static_files_of_a_package_are_beside_its_sources(tree: Tree) -> None:
         {
             "pyproject.toml": manifest(rest='[build-system]\nrequires = ["hatchling"]\n'),
             "uv.lock": locked(
-                local("shop", needs=needs, source='editable = "."'), *map(package, needs)
+                local("shop", needs=WHITENOISE, source='editable = "."'), *map(package, WHITENOISE)
             ),
             "manage.py": 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")\n',
             "src/shop/settings.py": settings,
@@ -509,18 +501,8 @@ SERVED = 'command = ["env", "DJANGO_SETTINGS_MODULE=site.served", "gunicorn", "s
 def test_static_files_are_collected_with_the_settings_that_the_command_names(
     tree: Tree, files: dict[str, str]
 ) -> None:
-    needs = ["django", "gunicorn", "whitenoise"]
-    root = tree(
-        {
-            "pyproject.toml": manifest(),
-            "uv.lock": locked(local("shop", needs=needs), *map(package, needs)),
-            "manage.py": 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site.settings")\n',
-            "site/served.py": 'INSTALLED_APPS = ["django.contrib.staticfiles"]\n'
-            'STATIC_ROOT = "static"\n',
-            **files,
-        }
-    )
-    static = facts(root).static
+    settings = 'INSTALLED_APPS = ["django.contrib.staticfiles"]\nSTATIC_ROOT = "static"\n'
+    static = facts(tree({**COLLECTING, "site/served.py": settings, **files})).static
     assert static is not None
     assert static.environment == (("DJANGO_SETTINGS_MODULE", "site.served"),)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from dying import count_steps, die_at
 from mounts import mounted, mounting
-from rig import BIN, Command, Tree
+from rig import BIN, Command, Tree, git
 
 from uvflow.environment import repair
 from uvflow.environment.installed import Environment
@@ -274,23 +274,18 @@ def test_a_rollback_that_is_not_possible_changes_nothing(shop: Path, uvflow: Com
 
 
 def test_releases_are_listed_with_what_their_receipts_say(shop: Path, uvflow: Command) -> None:
-    git = {
-        f"GIT_{who}_{what}": "x@example.com"
-        for who in ("AUTHOR", "COMMITTER")
-        for what in ("NAME", "EMAIL")
-    }
-    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "first"]):
-        subprocess.run(["git", *words], cwd=shop, check=True, env={**os.environ, **git})
-    head = ["git", "rev-parse", "HEAD"]
-    commit = subprocess.run(head, cwd=shop, check=True, capture_output=True, text=True).stdout
+    git(shop, "init", "-q")
+    git(shop, "add", "-A")
+    git(shop, "commit", "-qm", "first")
+    commit = git(shop, "rev-parse", "HEAD")
     uvflow("sync", cwd=shop)
     write_project(shop, "six==1.15.0")
     uvflow("sync", cwd=shop)
     done = uvflow("releases", "--json", cwd=shop)
     first, second = json.loads(done.out)["releases"]
     assert (first["live"], second["live"]) == (False, True)
-    assert (first["git_commit"], first["git_is_clean"]) == (commit.strip(), True)
-    assert (second["git_commit"], second["git_is_clean"]) == (commit.strip(), False)
+    assert (first["git_commit"], first["git_is_clean"]) == (commit, True)
+    assert (second["git_commit"], second["git_is_clean"]) == (commit, False)
     lines = uvflow("releases", cwd=shop).out.splitlines()
     assert [line[:2] + line.split()[-1] for line in lines] == ["  MB", "* MB"]
     receipt = json.loads((live(shop) / "uvflow-receipt.json").read_text())
