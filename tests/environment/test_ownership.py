@@ -148,9 +148,10 @@ def test_what_other_tools_write_into_environments_is_theirs(venv: Venv, name: st
     assert list(users_files(Environment(venv.path))) == []
 
 
-def test_what_a_killed_set_aside_leaves_is_ours(venv: Venv) -> None:
+@pytest.mark.parametrize("name", [".uvflow-set-aside", "uvflow-receipt.json"])
+def test_what_a_killed_write_leaves_is_ours(venv: Venv, name: str) -> None:
     environment = Environment(venv.path)
-    (venv.path / "..uvflow-set-aside.uvflow-unfinished-x").touch()
+    (venv.path / f".{name}.uvflow-unfinished-x").touch()
     assert foreign_entries(environment) == []
     assert list(users_files(environment)) == []
 

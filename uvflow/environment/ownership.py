@@ -65,7 +65,8 @@ _TOP_FILES |= {SET_ASIDE, RECEIPT}
 _TOP_FILES |= {".project", "rye-venv.json", "pip-selfcheck.json"}  # of Pipenv, Rye and an old pip
 _TOP_DIRECTORIES = {"bin", "include", "lib", "lib64", "Include", "Lib", "Scripts", FETCHED}
 
-_UNFINISHED = (f".{COPY}", f".{RECORDS}", f".{SET_ASIDE}")  # what a killed write of one leaves
+# What a killed write of one of them leaves.
+_UNFINISHED = tuple(f".{name}" for name in (COPY, RECORDS, SET_ASIDE, RECEIPT))
 
 # The interpreter, and what uv, venv and virtualenv write beside it.
 _SCRIPTS = (
