@@ -254,6 +254,19 @@ def test_a_cache_that_does_not_stay(sync: str) -> None:
     assert found(GOOD.replace(CACHE, "").replace(SYNC, sync)) == []
 
 
+def test_options_and_mounts_by_variables() -> None:
+    no_dev = GOOD.replace("UV_NO_DEV=1 ", "")
+    arg = no_dev.replace("WORKDIR", 'ARG HOW="--locked --no-dev"\nWORKDIR', 1)
+    assert found(arg.replace("uv sync --locked", "uv sync ${HOW}")) == []
+    assert found(arg.replace("uv sync --locked", "uv run a && uv sync $HOW")) == []
+    assert found(arg.replace("uv sync --locked", "uv sync $WHAT")) == [
+        ("sync-not-locked", 5),
+        ("sync-with-dev", 5),
+    ]
+    cache = GOOD.replace("ENV UV_", "ENV UV_CACHE_DIR=/cache UV_", 1)
+    assert found(cache.replace("target=/root/.cache/uv", "target=${UV_CACHE_DIR}")) == []
+
+
 def test_a_cache_mount_that_is_not_of_uv() -> None:
     assert changed("target=/root/.cache/uv", "target=/var/cache/apt") == [("uv-cache-in-layer", 4)]
     elsewhere = GOOD.replace("ENV UV_", "ENV UV_CACHE_DIR=/cache UV_", 1)

@@ -42,6 +42,7 @@ NO_PROJECT = (
 _SUPERVISORS = {"init", "runsvdir", "s6-svscan", "supervisord"}
 _SERVICE = re.compile(r"(?:^|/)run$|\.(?:conf|ini)$")
 _DROPS = re.compile(r"\b(?:s6-setuidgid|setuidgid|chpst -u)\b|(?m:^user *= *(?!root\b|0\b)\w)")
+_LONGEST_OPTIONS = 500  # characters: many words may name the variable that has them
 _MOST_COMMANDS = 300  # of scripts that start each other
 # What an image for the checks of a project starts.
 _CHECKERS = {"coverage", "mypy", "nox", "pre-commit", "pyright", "pytest", "ruff", "tox"}
@@ -369,16 +370,19 @@ class Dockerfile:
         """The shell commands of every RUN step, as far as simple splitting finds them."""
         for step in (step for step in instructions if step.keyword == "RUN"):
             lists = [step.exec_form] if step.exec_form else shell.command_lists(step.text)
+            values = step.state.environ.items()
+            known = {name: value for name, value in values if 0 < len(value) < _LONGEST_OPTIONS}
             for given, words in map(shell.without_assignments, lists):
                 environ = {**step.state.environ, **given}
                 program = ("uv",) if words and words[0].endswith("/uv") else words[:1]
-                whole = (*program, *words[1:])
+                whole = (*program, *_expanded(words[1:], known))
                 yield ShellCommand(step=step, state=step.state, environ=environ, words=whole)
 
     def is_without_dev(self, command: ShellCommand) -> bool:
         # in the text: a command that is substituted may choose
         options = ("--no-dev", "--no-default-groups", "--only-group", "--no-group")
-        in_text = command.step.keyword == "RUN" and any(o in command.step.text for o in options)
+        text = expanded(command.step.text, command.environ)
+        in_text = command.step.keyword == "RUN" and any(option in text for option in options)
         variables = ("UV_NO_DEV", "UV_NO_DEFAULT_GROUPS", "UV_NO_GROUP")
         is_given = in_text or command.has(*options, *variables)
         return is_given or self.is_for_checks or not self.context.has_dev
@@ -413,6 +417,13 @@ class Dockerfile:
         name = re.compile(rf"(?:^|[\s/>]){re.escape(posixpath.basename(program))}(?:\s|$)")
         heredocs = (step.text.partition("\n") for step in reversed(self.image))
         return next((body for first, _, body in heredocs if body and name.search(first)), "")
+
+
+def _expanded(words: Iterable[str], known: Mapping[str, str]) -> Iterator[str]:
+    """As a shell does, which splits what a variable alone has."""
+    for word in words:
+        value = expanded(word, known)
+        yield from value.split() if word.startswith("$") else (value,)
 
 
 def _copied(step: Parsed, there: Mapping[str, str], state: StepState) -> dict[str, str]:

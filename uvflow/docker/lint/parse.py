@@ -113,7 +113,8 @@ class Parsed:
         fields = (v.split(",") for name, v in self.flags if name == "mount")
         pairs = ([field.partition("=") for field in each] for each in fields)
         names = {"src": "source", "dst": "target", "destination": "target"}
-        return tuple({names.get(name, name): value for name, _, value in each} for each in pairs)
+        known = self.state.environ
+        return tuple({names.get(n, n): expanded(value, known) for n, _, value in p} for p in pairs)
 
 
 def parse_instructions(text: str) -> Iterator[Parsed]:
