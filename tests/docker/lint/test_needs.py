@@ -220,7 +220,7 @@ def test_a_health_check_by_a_file_that_is_not_there() -> None:
 
 def test_a_health_check_beside_no_command() -> None:
     assert started('HEALTHCHECK CMD ["python", "check.py"]') == [
-        "no CMD: the container starts a prompt",
+        "no CMD: the container starts nothing of the project",
         "check.py does not exist in the image",
     ]
 
@@ -228,6 +228,8 @@ def test_a_health_check_beside_no_command() -> None:
 def test_a_script_that_is_not_executable() -> None:
     context = replace(CONTEXT, files=CONTEXT.files | {"run.sh"}, is_executable=lambda _: False)
     assert started('CMD ["./run.sh"]', context) == ["run.sh is not executable"]
+    by_uv = started('CMD ["uv", "run", "main.py"]', context)
+    assert "main.py is not executable" not in by_uv
     for start in ('RUN chmod +x run.sh\nCMD ["./run.sh"]', 'CMD ["sh", "run.sh"]'):
         assert started(start, context) == []
 

@@ -34,6 +34,7 @@ def test_only_the_beginning_of_a_very_long_text_is_looked_at() -> None:
         (("sh", "-c", "cd x && exec y --z"), "y --z"),
         (("/usr/bin/tini", "-g", "--", "gosu", "app:app", "y"), "y"),
         (("uv", "run", "--extra", "x", "--no-sync", "y", "--z"), "y --z"),
+        (("uv", "run", "--no-sync", "y.py", "--z"), "python y.py --z"),
         (("env", "-i", "A=1", "y"), "y"),
         (("su", "app", "-c", "y"), "y"),
         (("python", "-m", "y"), "python -m y"),

@@ -94,9 +94,11 @@ def started(
         passed = (arguments if "$@" in word or word == "$*" else (word,) for word in inner)
         whole = tuple(itertools.islice(itertools.chain(*passed), _MOST_WORDS))
         yield from started(whole, script, {**environ, "SHLVL": "1"}, depth - 1)
+    inner = inside(words)
     if words[:2] == ("uv", "run"):
         environ["UV_RUN_RECURSION_DEPTH"] = "1"  # as uv does: PATH has the environment
-    yield from started(inside(words), script, environ, depth - 1)
+        inner = ("python", *inner) if inner and inner[0].endswith(".py") else inner
+    yield from started(inner, script, environ, depth - 1)
 
 
 def _script_in(words: Words, script: Callable[[str], str]) -> tuple[str, Words]:
