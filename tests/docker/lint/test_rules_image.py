@@ -129,6 +129,18 @@ def test_a_variable_for_a_secret_is_none(line: str) -> None:
     assert added(line) == []
 
 
+def test_a_stage_that_is_copied_from_has_no_history() -> None:
+    files = CONTEXT.files | {".env"}
+    good = GOOD.replace("COPY . .", "COPY main.py ./")
+    text = f"FROM node:24-alpine AS web\n{{}}\n{good}COPY --from=web /dist /dist\n"
+    for line in ("ARG VITE_API_KEY=", "ENV TOKEN=x", "ARG PW\nENV A=//me:$PW@h", "COPY .env ./"):
+        assert found(text.format(line), replace(CONTEXT, files=files)) == []
+    url = "ENV URL=https://me:s3cr3t@h.test/a"
+    assert found(text.format(url)) == [("secret-in-image", 2)]
+    whole = text.format("COPY .env /app/").replace("/dist /dist", "/app /app")
+    assert found(whole, replace(CONTEXT, files=files)) == [("env-file-in-image", 2)]
+
+
 @pytest.mark.parametrize("line", ["COPY .env ./", "ADD conf/.env.prod /app/"])
 def test_a_file_of_secrets_in_a_layer(line: str) -> None:
     files = CONTEXT.files | {".env", "conf/.env.prod"}

@@ -150,13 +150,21 @@ def test_what_cannot_run_starts_nothing(words: str) -> None:
 
 def test_an_image_to_build_upon_needs_no_command() -> None:
     assert changed(f"{CMD}\n", "").count(("starts-nothing", 9)) == 1
-    compose = "services:\n  web:\n    build: .\n    command: uvicorn main:app\n"
+    assert found(GOOD.replace(f"{CMD}\n", "").replace("COPY . .\n", "")) == []
+    based = GOOD.replace("python:3.13-slim-trixie", "registry.test/web:1").replace(f"{CMD}\n", "")
+    assert found(based) == []
+
+
+def test_a_compose_file_may_have_the_command() -> None:
+    compose = "services:\n  web:\n    build: .\n    command: uv run --no-sync uvicorn main:app\n"
     context = replace(
         CONTEXT, files=CONTEXT.files | {"compose.yaml"}, text=reading({"compose.yaml": compose})
     )
     assert changed(f"{CMD}\n", "", context) == []
-    based = GOOD.replace("python:3.13-slim-trixie", "registry.test/web:1").replace(f"{CMD}\n", "")
-    assert found(based) == []
+    assert changed(CMD, f"{UV}\n{CMD}", context) == []
+    entry = f'{UV}\nENTRYPOINT ["uv", "run", "--no-sync"]'
+    assert changed(CMD, entry, context) == []
+    assert changed(CMD, entry) == [("starts-nothing", 14)]
 
 
 @pytest.mark.parametrize(

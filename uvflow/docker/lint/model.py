@@ -288,6 +288,20 @@ class Dockerfile:
                     waiting += filter(None, map(self.source, each.instructions))
         return tuple(each for each in self.stages if each.line in found)
 
+    @property
+    def histories(self) -> set[int]:
+        """The lines of what is in the history of an image: not of stages that are copied from."""
+        mounted = (self.stage(m.get("from", "")) for step in self.everything for m in step.mounts)
+        taken = {s.line for s in (*map(self.source, self.everything), *mounted) if s}
+        found, lines = set[int](), set[int]()
+        for stage in (self.final, *(s for s in self.stages if s.line not in taken)):
+            each: Stage | None = stage
+            while each and each.line not in found:
+                found.add(each.line)
+                lines.update(step.line for step in each.instructions)
+                each = each.below
+        return lines
+
     def _started(self, *steps: Parsed | None) -> tuple[ShellCommand, ...]:
         forms = [step for step in steps if step and step.text and step.exec_form != ()]
         words = list[str]()
@@ -349,6 +363,13 @@ class Dockerfile:
         syncs = [c for c in commands if c.starts("uv", "sync") or c.run_syncs]
         is_left_out = packages == (".",) and syncs and all(sync.has(*NO_PROJECT) for sync in syncs)
         return is_by_pip or bool(packages and not is_left_out)
+
+    @property
+    def composed(self) -> str:
+        """The compose files beside it, where one has a `command` or an `entrypoint`."""
+        files = [f for f in self.context.files if re.fullmatch(r"(docker-)?compose.*\.ya?ml", f)]
+        text = "\n".join(map(self.context.text, files))
+        return text if re.search(r"^ +(command|entrypoint):", text, re.MULTILINE) else ""
 
     @property
     def is_lambda(self) -> bool:

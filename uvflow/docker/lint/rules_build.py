@@ -145,9 +145,8 @@ def _source(linted: Dockerfile) -> Violations:
 
 
 def _layers(linted: Dockerfile) -> Violations:
-    installs = [command for command in linted.building if command.installs]
-    pips = [c for c in linted.commands(linted.image) if c.program in {"pip", "pip3"}]
-    for command in (*installs, *(each for each in pips if BY_PIP.match(each.text))):
+    for command in linted.commands(linted.image):
+        is_pip = command.program in {"pip", "pip3"} and BY_PIP.match(command.text)
         is_without = command.has(*_WITHOUT_CACHE)
         is_removed = _REMOVES_CACHE.search(command.step.text)
         chosen = command.environ.get("UV_CACHE_DIR", "")
@@ -155,9 +154,10 @@ def _layers(linted: Dockerfile) -> Violations:
         is_root = command.state.is_root or "HOME" in command.environ
         caches = (t for t in caches if chosen or is_root or not t.startswith("/root/"))
         kept = (chosen.startswith(t) if chosen else ".cache" in t or "$" in t for t in caches)
-        if not (is_without or is_removed or any(kept)):
-            tool = "pip" if command in pips else "uv"
+        if (command.installs or is_pip) and not (is_without or is_removed or any(kept)):
+            tool = "pip" if is_pip else "uv"
             yield "uv-cache-in-layer", command.step, f"{tool}'s cache becomes part of the layer"
+    installs = [command for command in linted.building if command.installs]
     by_uv = any(c.has("--compile-bytecode", "UV_COMPILE_BYTECODE") for c in installs)
     texts = "\n".join(step.text for step in linted.everything)
     if installs and not (by_uv or re.search("compileall|(?i:nuitka|pyinstaller)", texts)):

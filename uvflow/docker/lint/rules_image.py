@@ -123,8 +123,9 @@ def _libraries(linted: Dockerfile) -> Violations:
 
 def _uv_in_image(linted: Dockerfile) -> Violations:
     is_used = any(command.program in {"uv", "uvx"} for command in linted.started)
+    is_used = is_used or re.search(r"\buvx?\b(?![.:])", linted.composed) is not None
     # Another base image may have a CMD, or be for what is mounted, as of a dev container.
-    if is_used or linted.last("ONBUILD") or not (linted.started or linted.is_plain):
+    if is_used or not linted.started or linted.last("ONBUILD"):
         return
     base = linted.final.lineage[0]
     if "/uv:" in f"{base.image}:":  # with or without a tag
@@ -174,9 +175,10 @@ def _process(linted: Dockerfile) -> Violations:
 
 def _secrets(linted: Dockerfile) -> Violations:
     steps = (step for step in linted.everything if step.keyword == "ARG")
-    arguments = {name for step in steps for name, _ in step.assignments}
+    arguments, kept = {name for step in steps for name, _ in step.assignments}, linted.histories
     for step in (*linted.before, *linted.everything):
-        pairs = step.assignments if step.keyword in {"ARG", "ENV"} else ()
+        is_kept = step.line in kept
+        pairs = step.assignments if is_kept and step.keyword in {"ARG", "ENV"} else ()
         # An ARG without a value is given one by the build.
         given = [(name, value) for name, value in pairs if value or step.keyword == "ARG"]
         given = [(name, value) for name, value in given if not _SWITCH.fullmatch(name)]
@@ -186,15 +188,17 @@ def _secrets(linted: Dockerfile) -> Violations:
         url = "a URL with a password or a token" if redacted_urls(text) != text else ""
         key = "a key" if _KEY.search(text) else ""
         login = "a password or a token" if step.keyword == "RUN" and _LOGIN.search(text) else ""
-        if step.keyword == "ENV" and arguments & {*_GIVEN.findall(step.text)}:
+        if is_kept and step.keyword == "ENV" and arguments & {*_GIVEN.findall(step.text)}:
             url = "a URL with the password of the build"
-        is_kept = step in linted.image and step.keyword == "RUN" and _KEEPS.search(step.text)
-        kept = "what is mounted as a secret" if is_kept and "rm " not in step.text else ""
-        if what := " and ".join(names) or url or key or login or kept:
-            yield "secret-in-image", step, f"{what} is in the image's history"
+        is_written = is_kept and step.keyword == "RUN" and _KEEPS.search(step.text)
+        written = "what is mounted as a secret" if is_written and "rm " not in step.text else ""
+        if what := " and ".join(names) or url or key or login or written:
+            where = "the image's history" if is_kept else "the Dockerfile"
+            yield "secret-in-image", step, f"{what} is in {where}"
         if step.keyword in {"ARG", "ENV", "RUN"} and _UNVERIFIED.search(step.text):
             yield "tls-not-verified", step, "what is installed may come from anyone"
-        if any(map(_SECRET_FILE.fullmatch, step.copied)):
+        files = tuple(filter(_SECRET_FILE.fullmatch, step.copied))
+        if files and (is_kept or any(o.startswith(files) for o in linted.end.files.values())):
             yield "env-file-in-image", step, "a file of secrets is in a layer"
 
 

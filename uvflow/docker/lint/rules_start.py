@@ -28,12 +28,12 @@ _LOCAL = re.compile(r"(?:127\.0\.0\.1|localhost|\[?::1\]?)(?::\d+)?")
 
 
 def _nothing(linted: Dockerfile) -> Violations:
-    files = (f for f in linted.context.files if re.fullmatch(r"(docker-)?compose.*\.ya?ml", f))
-    composed = "\n".join(map(linted.context.text, files))
-    by_compose = re.search(r"^ +(command|entrypoint):", composed, re.MULTILINE)
-    is_service = linted.has_project and linted.base != "scratch"  # of which files are exported
-    if not linted.started and linted.is_plain and is_service and not by_compose:
-        yield "starts-nothing", linted.final, "no CMD: the container starts a prompt"
+    has_source = any(path.endswith(".py") for path in linted.end.files)
+    is_service = has_source or linted.installs_project
+    is_service = is_service and linted.base != "scratch"  # of which files are exported
+    if not linted.started and linted.is_plain and is_service and not linted.composed:
+        message = "no CMD: the container starts nothing of the project"
+        yield "starts-nothing", linted.final, message
     for command in linted.started:
         words = command.words
         option = words[1] if len(words) > 1 else ""
@@ -49,7 +49,7 @@ def _nothing(linted: Dockerfile) -> Violations:
             yield "starts-nothing", command.step, f"{words[0]} has no option {option}"
         for wrong in filter(command.has, _NO_OPTIONS.get(command.program, ())):
             yield "starts-nothing", command.step, f"{command.program} has no option {wrong}"
-        if command.starts("uv", "run") and not _runs(command):
+        if command.starts("uv", "run") and not _runs(command) and not linted.composed:
             yield "starts-nothing", command.step, "`uv run` is given no command: it starts nothing"
 
 
