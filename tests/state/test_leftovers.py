@@ -60,7 +60,9 @@ def test_an_environment_with_a_program_of_the_users_is_not_being_made(tmp_path: 
     state, environment = State.of(tmp_path), tmp_path / ".venv"
     record = environment / "lib/python3.11/site-packages/toy-1.dist-info/RECORD"
     files = {record: "../../../bin/toy,,\n", environment / "pyvenv.cfg": "home = /usr/bin\n"}
-    files |= {environment / "bin" / name: "" for name in ("python3", "activate", "toy")}
+    # Of this one, uv has not yet written the RECORD.
+    files |= {record.with_name("entry_points.txt"): "[console_scripts]\nnew = toy:main\n"}
+    files |= {environment / "bin" / name: "" for name in ("python3", "activate", "toy", "new")}
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="ascii")

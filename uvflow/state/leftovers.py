@@ -84,10 +84,11 @@ def is_being_made(state: State, directory: Path) -> bool:
 
 
 def _has_own_programs(environment: Path) -> bool:
-    """Whether a program in it is in no RECORD: the user's, or one that uv was just installing."""
+    """Whether a program in it is no distribution's: uv writes the RECORD after the programs."""
     places = ("lib/*/site-packages", "Lib/site-packages")  # of POSIX, and of Windows
-    found = (record for place in places for record in environment.glob(f"{place}/*/RECORD"))
-    records = "".join(map(read_text, found))
+    lists = [f"{place}/*/{name}" for place in places for name in ("RECORD", "entry_points.txt")]
+    texts = "\n".join(read_text(path) for pattern in lists for path in environment.glob(pattern))
+    known = set(re.findall(r"^(?:.*/)?([^/,=\n]+?)(?:,| *=)", texts, re.MULTILINE))
     names = names_in(environment / "bin") | names_in(environment / "Scripts")
-    unknown = (name for name in names if not re.fullmatch(_OF_AN_EMPTY_ONE, name))
-    return any(f"/{name}," not in records for name in unknown)
+    unknown = (name for name in names - known if not re.fullmatch(_OF_AN_EMPTY_ONE, name))
+    return not known.issuperset(name.removesuffix(".exe") for name in unknown)
