@@ -1,5 +1,6 @@
 """Files are compared with today's facts, and hand-written ones are linted."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from uvflow.docker import command
 from uvflow.docker.command import DockerOptions, DockerResult, run_docker
 from uvflow.docker.lint.check import check_handwritten, lint_context
 from uvflow.docker.lint.model import LintContext
-from uvflow.errors import DiskError
+from uvflow.errors import DiskError, UsageError
 from uvflow.project.manifest import Project
 
 PROJECT = {
@@ -243,6 +244,31 @@ def test_a_huge_dockerfile_is_not_read(made: Path) -> None:
     (made / "Dockerfile").write_text("FROM python\n" + "RUN a\n" * 100_000)
     with pytest.raises(DiskError, match="cannot be read"):
         check_handwritten(Project.find(made), made / "Dockerfile")
+
+
+@pytest.mark.parametrize("steps", ["LABEL a=b\n" * 500, "RUN a\n" + "RUN a && a\n" * 500])
+def test_a_dockerfile_of_too_many_steps_is_not_checked(made: Path, steps: str) -> None:
+    (made / "Dockerfile").write_text(f"FROM python\n{steps}")
+    with pytest.raises(UsageError, match="is too long to be checked"):
+        check_handwritten(Project.find(made), made / "Dockerfile")
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "RUN uv sync\n" * 490,
+        f"RUN {'uv sync && ' * 990}true\n",
+        "COPY . .\n" + "COPY src /more/\n" * 400,
+        f"ENV A={'${B:-' * 13_000}\n",
+        f"RUN {'/run/secrets/ ' * 4600}\n",
+    ],
+)
+def test_what_is_checked_takes_no_time(made: Path, steps: str) -> None:
+    text = f'FROM python AS base\n{steps}FROM base\nCOPY --from=base / /\nCMD ["serve"]\n'
+    (made / "Dockerfile").write_text(text)
+    begin = time.process_time()
+    check_handwritten(Project.find(made), made / "Dockerfile")
+    assert time.process_time() - begin < 5  # on a slow machine
 
 
 @pytest.mark.parametrize(

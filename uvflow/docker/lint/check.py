@@ -8,9 +8,11 @@ from pathlib import Path
 
 from uvflow import findings
 from uvflow.docker import context, settings
-from uvflow.docker.lint import rules_build, rules_image, rules_start
+from uvflow.docker.lint import rules_build, rules_image, rules_start, shell
 from uvflow.docker.lint.model import Dockerfile, LintContext, Violations
+from uvflow.docker.lint.parse import parse_instructions
 from uvflow.docker.source import import_names
+from uvflow.errors import UsageError
 from uvflow.files import text_if_there
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.lockfile.differences import differences
@@ -85,14 +87,26 @@ _RULES = {
 Check = Callable[[Dockerfile], Violations]
 CHECKS: tuple[Check, ...] = (*rules_build.CHECKS, *rules_image.CHECKS, *rules_start.CHECKS)
 
-_MOST = 1 << 18  # bytes of a Dockerfile; a second or so
+# What takes a second or two to check; the longest that was met has a third of it.
+_MOST_BYTES, _MOST_INSTRUCTIONS, _MOST_COMMANDS = 1 << 16, 500, 1000
 
 _IGNORE = re.compile(r"\s*#\s*uvflow\s+ignore\s*=\s*([a-z, -]+)")
 
 
 def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
-    """What the rules say about the hand-written Dockerfile at `path`, by line."""
-    linted = Dockerfile(text_if_there(path, _MOST) or "", lint_context(project))
+    """What the rules say about the hand-written Dockerfile at `path`, by line.
+
+    Raises DiskError or UsageError where it is too long to be checked.
+    """
+    text = text_if_there(path, _MOST_BYTES) or ""
+    steps = [*parse_instructions(text)]
+    runs = (step.text for step in steps if step.keyword == "RUN")
+    commands = sum(len(shell.command_lists(text)) for text in runs)
+    if len(steps) > _MOST_INSTRUCTIONS or commands > _MOST_COMMANDS:
+        most = f"{_MOST_INSTRUCTIONS} instructions and {_MOST_COMMANDS} shell commands"
+        cause = f"it has {len(steps)} and {commands}, at most {most} are checked"
+        raise UsageError(f"{path} is too long to be checked", cause=cause)
+    linted = Dockerfile(text, lint_context(project))
     if not linted.stages:
         origin = Origin(path=path.name, line=1)
         return (findings.error("no-stage", "there is no FROM in it", origin),)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 from uvflow.docker.lint import shell
 from uvflow.docker.lint.parse import (
@@ -128,11 +129,11 @@ class ShellCommand:
     environ: Mapping[str, str]
     words: tuple[str, ...]
 
-    @property
+    @cached_property
     def text(self) -> str:
         return " ".join(self.words)
 
-    @property
+    @cached_property
     def program(self) -> str:
         return shell.program(self.words)
 
@@ -201,6 +202,7 @@ class Dockerfile:
                 if value:
                     self.defaults[name] = expanded(value, self.defaults)
         self.stages: list[Stage] = []
+        self._commands_of: dict[int, tuple[ShellCommand, ...]] = {}  # each check asks
         self._stage_of: dict[str, Stage] = {}
         for begin, end in itertools.pairwise((*begins, len(steps))):
             stage = self._stage(steps[begin], steps[begin + 1 : end])
@@ -390,14 +392,19 @@ class Dockerfile:
     def commands(self, instructions: Iterable[Parsed]) -> Iterator[ShellCommand]:
         """The shell commands of every RUN step, as far as simple splitting finds them."""
         for step in (step for step in instructions if step.keyword == "RUN"):
-            lists = [step.exec_form] if step.exec_form else shell.command_lists(step.text)
-            values = step.state.environ.items()
-            known = {name: value for name, value in values if 0 < len(value) < _LONGEST_OPTIONS}
-            for given, words in map(shell.without_assignments, lists):
-                environ = {**step.state.environ, **given}
-                program = ("uv",) if words and words[0].endswith("/uv") else words[:1]
-                whole = (*program, *_expanded(words[1:], known))
-                yield ShellCommand(step=step, state=step.state, environ=environ, words=whole)
+            if step.line not in self._commands_of:
+                self._commands_of[step.line] = (*self._commands(step),)
+            yield from self._commands_of[step.line]
+
+    def _commands(self, step: Parsed) -> Iterator[ShellCommand]:
+        lists = [step.exec_form] if step.exec_form else shell.command_lists(step.text)
+        values = step.state.environ.items()
+        known = {name: value for name, value in values if 0 < len(value) < _LONGEST_OPTIONS}
+        for given, words in map(shell.without_assignments, lists):
+            environ = {**step.state.environ, **given}
+            program = ("uv",) if words and words[0].endswith("/uv") else words[:1]
+            whole = (*program, *_expanded(words[1:], known))
+            yield ShellCommand(step=step, state=step.state, environ=environ, words=whole)
 
     def is_without_dev(self, command: ShellCommand) -> bool:
         # in the text: a command that is substituted may choose
@@ -455,15 +462,17 @@ def _copied(step: Parsed, there: Mapping[str, str], state: StepState) -> dict[st
     *sources, target = words
     place = state.path(target)
     is_named_so = len(sources) > 1 or target.endswith(("/", ".")) or place == state.workdir
-    is_directory = is_named_so or any(path.startswith(f"{place}/") for path in state.files)
-    copied = {}
+    may_be_file = any(relative(source) in there or "*" in source for source in sources)
+    before = state.files if may_be_file else ()  # which may be many
+    is_directory = is_named_so or any(path.startswith(f"{place}/") for path in before)
+    copied, has_parents = {}, step.flag("parents") is not None
     for source in sources:
         pattern = relative(source)
         depth = len(pattern.split("/")) if pattern else 0
         for path, origin in itertools.islice(there.items(), _MOST_FILES):
             parts = path.split("/")
             if fnmatchcase("/".join(parts[:depth]), pattern):
-                rest = parts if step.flag("parents") is not None else parts[depth:]
+                rest = parts if has_parents else parts[depth:]
                 name = "/".join(rest) or (parts[-1] if is_directory else "")
                 copied[posixpath.normpath(posixpath.join(place, name))] = origin
     return copied

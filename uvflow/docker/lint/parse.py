@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 # A directive, before anything else, by which a backtick continues a line.
 _ESCAPE = re.compile(r"(?:#[ \t]*\w+[ \t]*=.*\n)*?#[ \t]*(?i:escape)[ \t]*=[ \t]*`")
@@ -20,7 +21,7 @@ _HEREDOC = re.compile(r"\d*<<(?P<dash>-?)(?P<quote>['\"]?)(?P<end>[^<'\"]+)(?P=q
 _FLAG = re.compile(r"--(?P<name>[a-z-]+)(?:=(?P<value>(?:\\.|\"[^\"]*\"|'[^']*'|\S)*))?\s*")
 _LONGEST_VALUE = 10_000  # characters: a variable may hold another one twice, and so on
 _VARIABLE = re.compile(
-    r"\$(?:\{(?P<braced>\w+)(?::?(?P<operator>[-+])(?P<word>[^}]*))?\}|(?P<plain>\w+))"
+    r"\$(?:\{(?P<braced>\w+)(?::?(?P<operator>[-+])(?P<word>[^}]{0,500}))?\}|(?P<plain>\w+))"
 )
 
 
@@ -63,7 +64,7 @@ class Parsed:
     def flag(self, name: str) -> str | None:
         return dict(self.flags).get(name)
 
-    @property
+    @cached_property
     def exec_form(self) -> tuple[str, ...] | None:
         """The words of a JSON array; None in the shell form."""
         try:
@@ -73,7 +74,7 @@ class Parsed:
         is_array = isinstance(words, list) and all(isinstance(word, str) for word in words)
         return tuple(words) if is_array else None
 
-    @property
+    @cached_property
     def words(self) -> tuple[str, ...]:
         """The words of either form; the shell form is split as a shell would, without heredocs."""
         words = self.exec_form
@@ -87,20 +88,20 @@ class Parsed:
     def copies_context(self) -> bool:
         return "" in self.copied
 
-    @property
+    @cached_property
     def copied(self) -> tuple[str, ...]:
         """What a COPY or ADD takes from the build context, as far as that is written out."""
         words = self.words[:-1] if self.is_copy and not self.flag("from") else ()
         return tuple(relative(word) for word in words if not re.search(r"[$*?<:\[]", word))
 
-    @property
+    @cached_property
     def bound(self) -> tuple[str, ...]:
         """What is mounted from the build context, in the same way."""
         binds = [m for m in self.mounts if m.get("type", "bind") == "bind" and "from" not in m]
         sources = (mount.get("source", "") for mount in binds)
         return tuple(relative(source) for source in sources if "$" not in source)
 
-    @property
+    @cached_property
     def assignments(self) -> tuple[tuple[str, str], ...]:
         """The pairs of ENV and ARG, also in ENV's older form of one name and one value."""
         words = split(self.text)
@@ -108,7 +109,7 @@ class Parsed:
             return ((words[0], " ".join(words[1:])),)
         return tuple((name, value) for name, _, value in (word.partition("=") for word in words))
 
-    @property
+    @cached_property
     def mounts(self) -> tuple[dict[str, str], ...]:
         fields = (v.split(",") for name, v in self.flags if name == "mount")
         pairs = ([field.partition("=") for field in each] for each in fields)

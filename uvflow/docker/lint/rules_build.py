@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from uvflow.docker.base_image import newest_release, specifier
 from uvflow.docker.lint import shell
@@ -107,12 +107,14 @@ def _passed_over(linted: Dockerfile) -> Violations:
     files = linted.context.files
     is_only = "uv.lock" in files and files.isdisjoint(_LOCKFILES.values())
     for command in linted.building:
-        match = _INSTALLS.match(command.text)
+        if (match := _INSTALLS.match(command.text)) is None:
+            continue
         is_alone = listed and command not in listed and command.has("--no-deps")
-        named = [w for w in command.words if w != command.option("-t", "--target")]
+        target = command.option("-t", "--target")
+        named = [word for word in command.words if word != target]
         is_of_project = any(map(_PROJECT.fullmatch, named))
         is_of_other = command.program in _LOCKFILES or _is_other_list(linted, command)
-        if match and (is_of_project or (is_only and is_of_other)) and not is_alone:
+        if (is_of_project or (is_only and is_of_other)) and not is_alone:
             yield "lockfile-passed-over", command.step, f"`{match[0]}` passes over uv.lock"
 
 
@@ -261,8 +263,9 @@ def _interpreters(linted: Dockerfile) -> Violations:
     is_root = linted.end.is_root or "$" in linted.end.user
     texts = [f"{step.text} {step.flags}" for step in linted.steps("RUN")]
     is_opened = is_root or any("chmod" in text and "/root" in text for text in texts)
+    managed = {stage.line: _managed_python(linted, stage) for stage in linted.environment_stages}
     for sync in (sync for sync in linted.syncs if sync.step in linted.image and not is_opened):
-        if (folder := _managed_python(linted, linted.final, sync)).startswith("/root/"):
+        if (folder := managed[linted.final.line](sync)).startswith("/root/"):
             yield below, sync.step, f"{linted.end.user} may not read the Python in {folder}"
             return
     is_brought = any(re.search(r"python|\buv\b", text) for text in texts)
@@ -271,7 +274,7 @@ def _interpreters(linted: Dockerfile) -> Violations:
     words = [expanded(w, copy.state.environ) for copy in copies for w in copy.words[:-1]]
     for step, command, _ in _copied_environments(linted):
         stage = linted.source(step)
-        folder = _managed_python(linted, stage, command) if stage else ""
+        folder = managed[stage.line](command) if stage else ""
         is_system = stage and re.search(r"\bpython:3|/uv:.*python3", stage.lineage[0].image)
         if not folder and is_system and _WITHOUT_PYTHON.fullmatch(linted.base):
             folder = "/usr/local/bin"
@@ -295,27 +298,32 @@ def _foreign_packages(linted: Dockerfile) -> Violations:
             yield "pythons-differ", step, message
 
 
-def _managed_python(linted: Dockerfile, stage: Stage, command: ShellCommand) -> str:
-    """Where uv keeps a Python of its own for this environment; empty if it may use another."""
-    given, commands = command.environ, [*linted.commands(stage.inside)]
-    asked = f"{given.get('UV_PYTHON')} {command.option('--python', '-p')}"
-    preference = given.get("UV_PYTHON_PREFERENCE", "managed")
-    preference = command.option("--python-preference") or preference
-    is_system = command.has("--no-managed-python", "UV_NO_MANAGED_PYTHON") or "system" in preference
+def _managed_python(linted: Dockerfile, stage: Stage) -> Callable[[ShellCommand], str]:
+    """Where uv keeps a Python of its own for an environment; empty if it may use another."""
+    commands = [*linted.commands(stage.inside)]
     texts = [c.text for c in commands if not c.starts("uv")]
     texts += (step.flag("from") or "" for step in stage.inside)
     has_another = any(_BRINGS_PYTHON.search(text) for text in texts)
     has_none = _WITHOUT_PYTHON.fullmatch(stage.lineage[0].image) and not has_another
     installs = [each for each in commands if each.starts("uv", "python", "install")]
-    is_asked = command.has("--managed-python", "UV_MANAGED_PYTHON") or preference == "only-managed"
-    is_asked = is_asked or _asks_another_python(linted, stage, command)
     is_elsewhere = any(each.has("--install-dir", "-i") for each in installs)
-    if is_system or is_elsewhere or re.search("[/$]", asked):
-        return ""
-    is_moved = not command.state.is_root or {"HOME", "XDG_DATA_HOME"} & {*given}
-    default = "" if is_moved else "/root/.local/share/uv/python"
-    folder = given.get("UV_PYTHON_INSTALL_DIR", default).rstrip("/")
-    return folder if has_none or installs or is_asked else ""
+
+    def folder(command: ShellCommand) -> str:
+        given = command.environ
+        asked = f"{given.get('UV_PYTHON')} {command.option('--python', '-p')}"
+        chosen = command.option("--python-preference") or given.get("UV_PYTHON_PREFERENCE", "")
+        is_system = command.has("--no-managed-python", "UV_NO_MANAGED_PYTHON")
+        if is_system or "system" in chosen or is_elsewhere or re.search("[/$]", asked):
+            return ""
+        is_asked = command.has("--managed-python", "UV_MANAGED_PYTHON") or "only" in chosen
+        is_needed = has_none or installs or is_asked
+        if not (is_needed or _asks_another_python(linted, stage, command)):
+            return ""
+        is_moved = not command.state.is_root or {"HOME", "XDG_DATA_HOME"} & {*given}
+        default = "" if is_moved else "/root/.local/share/uv/python"
+        return given.get("UV_PYTHON_INSTALL_DIR", default).rstrip("/")
+
+    return folder
 
 
 def _asks_another_python(linted: Dockerfile, stage: Stage, command: ShellCommand) -> bool:

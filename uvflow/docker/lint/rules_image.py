@@ -46,9 +46,9 @@ _LOGIN = re.compile(
 )
 # A secret of a mount that is written to a file, or into the configuration of a tool.
 _KEEPS = re.compile(
-    r"(?:^|[;&|]\s*)(?:cp|install|mv) [^;&|\n]*/run/secrets/"
-    r"|\b(?:git|npm|pip\d?|poetry) config [^;&|\n]*/run/secrets/"
-    r"|/run/secrets/[^;&|\n]*(?<![\d&])>{1,2} *(?!/dev/)[^\s&]"
+    r"(?:^|[;&|]\s*)(?:cp|install|mv) [^;&|\n]{0,500}/run/secrets/"
+    r"|\b(?:git|npm|pip\d?|poetry) config [^;&|\n]{0,500}/run/secrets/"
+    r"|/run/secrets/[^;&|\n]{0,500}(?<![\d&])>{1,2} *(?!/dev/)[^\s&]"
 )
 _GIVEN = re.compile(r"://[^\s/@:]*:\$\{?(\w+)\}?@")  # a password by a variable, in a URL
 _UNVERIFIED = re.compile(
