@@ -1,5 +1,6 @@
 """TOML, parsed and validated: the keys, types and values that a format has. Pure."""
 
+import contextlib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -37,6 +38,11 @@ _DEEP_KEY = (
 # A bound on memory: tomllib may need 1 KiB for a table, and 0.2 KiB for a value. A lockfile of
 # 12 MiB has half as many.
 _MOST_VALUES = 1_000_000
+# Strings, comments, braces, the ends of lines, and a comma at the end of an inline table.
+_TOKENS = r"""(?xs)
+    \"{3} (?:\\.|[^\\])*? \"{3,5} | '{3} .*? '{3,5} | "(?:\\.|[^"\\\n])*+" | '[^'\n]*+'
+    | \#[^\n]*+ | [{}] | \r?\n | ,(?=(?:\s|\#[^\n]*+)*+})
+"""
 _TABLES = r"\n[ \t]*+(?:\[[^=\n]*|[^.=\n]*\.[^=\n]*(?==))"  # headers, dotted keys
 
 
@@ -50,7 +56,7 @@ def parse(data: bytes | str, source: str) -> dict[str, Any]:
             raise UsageError(f"{source} is too large", cause=f"more than {_MOST_VALUES:,} values")
         dotted = (line for line in text.split("\n") if line.count(".") >= _DEEPEST)
         if not any(re.search(_DEEP_KEY, line) for line in dotted):
-            table = tomllib.loads(text)
+            table = _loads(text)
             if not _is_deep(table):
                 return table
     except RecursionError:
@@ -61,6 +67,29 @@ def parse(data: bytes | str, source: str) -> dict[str, Any]:
     except ValueError as error:  # with line and column, but for an integer of too many digits
         problem = str(error)
     raise UsageError(f"{source} is not valid TOML", cause=problem)
+
+
+def _loads(text: str) -> dict[str, Any]:
+    """Inline tables over several lines are read as well, as by uv (TOML 1.1); raises ValueError."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        with contextlib.suppress(tomllib.TOMLDecodeError):
+            return tomllib.loads(_on_one_line(text))
+        raise
+
+
+def _on_one_line(text: str) -> str:
+    """`text` with each inline table on one line, and without a comma at its end."""
+    depth = 0
+
+    def replaced(match: re.Match[str]) -> str:
+        nonlocal depth
+        token = match[0]
+        depth += (token == "{") - (token == "}")
+        return "" if depth > 0 and token[0] in "#,\r\n" else token
+
+    return re.sub(_TOKENS, replaced, text)
 
 
 def _value_count(text: str) -> int:
