@@ -352,6 +352,7 @@ def test_an_environment_in_two_layers(command: str) -> None:
         ("RUN apt-get update\nRUN apt-get install -y tini && rm -r /var/lib/apt", True),
         ("RUN apt-get update && apt-get install -y tini && rm -r /var/lib/apt", False),
         ("RUN apt-get install -y tini && rm -r /var/lib/apt", False),
+        ("RUN apt-get update\nRUN x | bash - && apt-get install -y x && rm -r /var/lib/apt", False),
     ],
 )
 def test_package_lists_of_an_older_layer(lines: str, codes: bool) -> None:  # noqa: FBT001
@@ -638,3 +639,6 @@ def test_the_source_comes_before_an_install_of_the_project() -> None:
     assert ("source-before-dependencies", 3) in added(lines)
     base = "FROM registry.test/base:1\nWORKDIR /app\n"
     assert "source-before-dependencies" not in dict(found(f"{base}{lines}\n"))
+    env = "FROM python:3.13-slim-trixie\nCOPY . /app\nCOPY --from=build /app/.venv /app/.venv"
+    brought = f"{env}\nRUN uv pip install /app\n"
+    assert "source-before-dependencies" not in dict(changed("FROM build\nCOPY . .", brought))

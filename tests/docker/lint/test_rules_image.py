@@ -351,6 +351,8 @@ def test_what_a_distribution_needs_of_the_system(line: str, packages: list[str])
         if code == "package-missing"
     ]
     assert lacking == packages
+    by_streamlit = replace(context, locked=locked | {"gitpython", "streamlit"})
+    assert "package-missing" not in dict(found(text, by_streamlit))
     optional = dict.fromkeys(("gitpython", "lightgbm"), ("dev",))
     assert found(GOOD, replace(context, optional=optional)) == []
 

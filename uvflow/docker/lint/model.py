@@ -338,7 +338,7 @@ class Dockerfile:
         stages = [*self.final.lineage]
         for step in self.image:
             stage = self.source(step)
-            if stage and not self._copies_environment(step, stage):
+            if stage and not self.copies_environment(step):
                 stages += stage.lineage
         steps = [step for stage in dict.fromkeys(stages) for step in stage.instructions]
         for step in steps:
@@ -352,10 +352,12 @@ class Dockerfile:
                 return True
         return any(command.program in _FETCHES for command in self.commands(steps))
 
-    def _copies_environment(self, step: Parsed, stage: Stage) -> bool:
-        made = {command.environment for command in self.commands(stage.inside)}
+    def copies_environment(self, step: Parsed) -> bool:
+        """Whether it takes environments, and nothing else, from another stage."""
+        stage = self.source(step)
+        made = {command.environment for command in self.commands(stage.inside if stage else ())}
         words = (expanded(word, step.state.environ) for word in step.words[:-1])
-        return made.issuperset(f"/{relative(word)}" for word in words)
+        return stage is not None and made.issuperset(f"/{relative(word)}" for word in words)
 
     @property
     def installs_project(self) -> bool:

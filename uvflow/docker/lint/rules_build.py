@@ -31,6 +31,7 @@ _PROJECT = re.compile(r"\./?(?:\[.*\])?|(?:.*/)?pyproject\.toml")
 _COMPILERS = re.compile(r"gcc|g\+\+|clang|cmake|make|build-essential|rustc|cargo|.+-dev")
 _ADDS = re.compile(r"apt(-get)? .*\binstall\b|apk .*\badd\b")
 _UPDATES = re.compile(r"apt(-get)? .*\bupdate\b")
+_SCRIPTED = re.compile(r"\| *(?:sudo .{0,9})?(?:ba)?sh\b")  # a setup that may update them itself
 _PURGES = re.compile(r"\bapt(?:-get)? .{0,200}\b(?:purge|remove|autoremove)\b|\bapk del\b")
 _WITHOUT_CACHE = ("--no-cache", "--no-cache-dir", "-n", "UV_NO_CACHE", "PIP_NO_CACHE_DIR")
 _REMOVES_CACHE = re.compile(r"\brm -\w+ [^;&]{0,200}\bcache\b|\buv cache clean\b")
@@ -135,8 +136,9 @@ def _source(linted: Dockerfile) -> Violations:
         commands = linted.commands(stage.inside)
         # Other base images and stages may have brought the dependencies.
         is_bare = "python:" in stage.lineage[0].image and not any(map(linted.source, stage.inside))
+        is_brought = any(map(linted.copies_environment, stage.inside))
         installs = (c for c in commands if c.installs or (is_bare and BY_PIP.match(c.text)))
-        first = next((command.step.line for command in installs), 0)
+        first = 0 if is_brought else next((command.step.line for command in installs), 0)
         for step in stage.inside:
             folders = tuple(f"{path}/" for path in step.copied)
             if step.copies_context or any(file.startswith(folders) for file in sources):
@@ -186,7 +188,8 @@ def _debian_packages(linted: Dockerfile) -> Violations:
         updates = [command.step for command in commands if _UPDATES.match(command.text)]
         adds = (command.step for command in commands if _ADDS.match(command.text))
         for step in adds if updates else ():
-            if updates[0].line < step.line and step not in updates:
+            is_older = updates[0].line < step.line and step not in updates
+            if is_older and not _SCRIPTED.search(step.text):
                 yield "apt-update-alone", step, "its package lists are those of an older layer"
         for command in itertools.dropwhile(lambda c: not c.starts("uv", "sync"), commands):
             if _ADDS.match(command.text):

@@ -113,6 +113,8 @@ def _libraries(linted: Dockerfile) -> Violations:
         return
     installed = {n for n in locked if not is_left_out(linted, optional.get(n, ()))}
     installed -= {"copier", "numba", "pre-commit", "soundfile"}  # which may do without
+    if installed & {"mlflow-skinny", "streamlit", "wandb"}:  # which bring it, and may do as well
+        installed.discard("gitpython")
     for package, users in loaded(installed).items():
         stem = "".join(re.findall(r"^[a-z-]+", package))
         is_there = any(stem in word for c in adds for word in c.words)
