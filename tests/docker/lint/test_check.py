@@ -138,11 +138,46 @@ def test_what_rules_ask_for_is_read_from_the_project(tree: Tree) -> None:
         ),
         packages=("lib",),
         not_ignored=(".venv",),
+        locking=("uv.lock", "pyproject.toml", "lib/pyproject.toml"),
         locked=frozenset({"lib", "shop", "web"}),
         optional={"lib": ("lib",)},
         local=frozenset({"lib", "shop"}),
         has_dev=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "hint"),
+    [
+        (
+            "HEALTHCHECK CMD curl -f 'http://localhost:8000/up' || exit 1\nCMD serve",
+            "health-by-curl",
+            "CMD python -c \"from urllib.request import *; urlopen('http://localhost:8000/up')\"",
+        ),
+        (
+            'CMD ["uv", "run", "serve"]',
+            "runs-as-root",
+            "ENV HOME=/tmp UV_NO_SYNC=1, then USER 10001:10001, at the end",
+        ),
+        (
+            "COPY . .\nRUN uv sync --frozen",
+            "sync-frozen",
+            "--locked, at least in the last sync; uv.lock is not in the build context",
+        ),
+    ],
+)
+def test_a_hint_works_in_that_file(tree: Tree, lines: str, code: str, hint: str) -> None:
+    text = f"FROM python:3.12-slim-trixie\n{lines}\n"
+    root = tree({**PROJECT, "Dockerfile": text, ".dockerignore": "uv.lock\n"})
+    found = check_handwritten(Project.load(root), root / "Dockerfile")
+    assert [finding.hint for finding in found if finding.code == code] == [hint]
+
+
+def test_what_compose_alone_reads_may_be_in_the_context(tree: Tree) -> None:
+    root = tree({**PROJECT, ".env": "# x\nCOMPOSE_PROJECT_NAME=shop\n"})
+    assert lint_context(Project.load(root)).not_ignored == ()
+    (root / ".env").write_text("COMPOSE_PROJECT_NAME=shop\nTOKEN=x\n")
+    assert lint_context(Project.load(root)).not_ignored == ("**/.env",)
 
 
 @pytest.mark.parametrize(

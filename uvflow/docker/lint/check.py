@@ -18,7 +18,7 @@ from uvflow.findings import Finding, Origin, Severity
 from uvflow.lockfile.differences import differences
 from uvflow.lockfile.packages import read_lockfile
 from uvflow.lockfile.selection import optional_packages
-from uvflow.paths import MANIFEST
+from uvflow.paths import LOCKFILE, MANIFEST
 from uvflow.project.manifest import Project, default_groups, group_names, manifest_in
 
 # The code of a finding → its severity, and what to write instead.
@@ -33,7 +33,10 @@ _RULES = {
     "argument-at-start": (Severity.WARNING, "ENV PORT=$PORT after the ARG, or ${PORT:-8000}"),
     "base-not-pinned": (Severity.WARNING, "a tag with its version, such as python:X.Y-slim-trixie"),
     "command-unused": (Severity.WARNING, 'exec "$@" at the end of a script in the exec form'),
-    "compiler-in-image": (Severity.WARNING, "build in another stage, and copy the environment"),
+    "compiler-in-image": (
+        Severity.WARNING,
+        "build in another stage; here -slim, libpq5 for libpq-dev",
+    ),
     "context-not-ignored": (Severity.ERROR, "name them in .dockerignore"),
     "copy-missing": (Severity.WARNING, "name what is there, or make it before the build"),
     "debug-mode": (Severity.WARNING, "docker run --env DEBUG=1 … where it is wanted"),
@@ -43,7 +46,7 @@ _RULES = {
     "environment-copied-again": (Severity.WARNING, "COPY --chown=…, or leave it to root"),
     "environment-moved": (Severity.ERROR, "one path for it in every stage"),
     "environment-without-source": (Severity.ERROR, "uv sync --no-editable, or copy it as well"),
-    "health-by-curl": (Severity.ERROR, 'CMD ["python", "-c", "import urllib.request; …"]'),
+    "health-by-curl": (Severity.ERROR, "a probe by Python, or install that program"),
     "health-path-unknown": (Severity.WARNING, "a path that the service answers"),
     "listens-locally": (Severity.WARNING, "0.0.0.0 in its place: --host, --bind, --server.address"),
     "lockfile-passed-over": (Severity.WARNING, "uv sync --locked"),
@@ -67,13 +70,16 @@ _RULES = {
     "start-not-executable": (Severity.ERROR, "COPY --chmod=755, or git update-index --chmod=+x"),
     "start-not-on-path": (Severity.ERROR, "put that directory first in ENV PATH"),
     "start-not-there": (Severity.ERROR, "name what the image has, or put it there"),
-    "starts-nothing": (Severity.ERROR, 'CMD ["gunicorn", "--bind=0.0.0.0:8000", "app:app"]'),
+    "starts-nothing": (
+        Severity.ERROR,
+        "a CMD of the project: `uvflow docker --print` looks for one",
+    ),
     "starts-through-uv": (Severity.ERROR, "the program itself, with its bin directory in PATH"),
     "static-not-collected": (Severity.WARNING, "RUN python manage.py collectstatic --noinput"),
     "stop-signal": (Severity.WARNING, "STOPSIGNAL SIGTERM, which is the default"),
     "sync-frozen": (Severity.NOTE, "--locked, at least in the last sync"),
-    "sync-not-locked": (Severity.WARNING, "uv sync --locked"),
-    "sync-with-dev": (Severity.WARNING, "ARG UV_NO_DEV=1 before the first uv sync"),
+    "sync-not-locked": (Severity.WARNING, "--locked, with uv.lock copied or mounted before"),
+    "sync-with-dev": (Severity.WARNING, "--no-dev, for each sync"),
     "tls-not-verified": (Severity.WARNING, "the CA of that host, by ENV SSL_CERT_FILE"),
     "user-not-there": (Severity.ERROR, "RUN useradd …, or a numeric USER 10001:10001"),
     "uv-at-start": (Severity.WARNING, "start the program itself, or ENV UV_NO_SYNC=1"),
@@ -128,10 +134,26 @@ def _findings(
     ignored = settings.read(table, str(project.root / MANIFEST)).ignore
     found = {(at.line, code, text) for check in checks for code, at, text in check(linted)}
     return tuple(
-        Finding(_RULES[code][0], code, message, Origin(path=path.name, line=line), _RULES[code][1])
+        Finding(
+            _RULES[code][0], code, message, Origin(path=path.name, line=line), _hint(code, linted)
+        )
         for line, code, message in sorted(found)
         if code not in {*ignored, *_ignored(linted.lines[: line - 1])}
     )
+
+
+def _hint(code: str, linted: Dockerfile) -> str:
+    """What to write instead, so that it works in this file."""
+    hint, probe = _RULES[code][1], linted.last("HEALTHCHECK")
+    lacking = [file for file in linted.context.locking if not linted.context.has(file)]
+    url = re.search(r"https?://[^\s\"'|;]+", probe.text if probe else "")
+    if code == "health-by-curl" and url:
+        return f"CMD python -c \"from urllib.request import *; urlopen('{url[0]}')\""
+    if code == "runs-as-root" and any(c.program == "uv" for c in linted.started):
+        return f"ENV HOME=/tmp UV_NO_SYNC=1, then {hint}"  # its cache is below HOME
+    if lacking and "--locked" in hint:
+        return f"{hint}; {lacking[0]} is not in the build context"
+    return hint
 
 
 def _ignored(before: list[str]) -> set[str]:
@@ -160,7 +182,8 @@ def lint_context(project: Project) -> LintContext:
         requires_python=project.table("project").get("requires-python", ""),
         files=frozenset(map(str, context.files_in(root))),
         packages=tuple(p.directory or "" for p in local if "editable" in p.source),
-        not_ignored=tuple(n for n in missing if (root / n.removeprefix("**/")).exists()),
+        not_ignored=tuple(n for n in missing if _is_there(root / n.removeprefix("**/"))),
+        locking=(LOCKFILE, *(posixpath.normpath(f"{p.directory}/{MANIFEST}") for p in local)),
         locked=frozenset(p.name for p in lockfile.packages) if lockfile else None,
         optional=optional_packages(lockfile, manifests) if lockfile else {},
         has_dev=not groups.isdisjoint(default_groups(project.table("tool", "uv"), groups)),
@@ -172,6 +195,12 @@ def lint_context(project: Project) -> LintContext:
         is_ignored=lambda path: context.is_ignored(path, ignored),
         is_executable=lambda path: os.name == "nt" or os.access(root / path, os.X_OK),
     )
+
+
+def _is_there(path: Path) -> bool:
+    """Unless it has nothing but what compose itself reads."""
+    lines = context.source_text(path).split("\n") if path.name == ".env" else ["x"]
+    return path.exists() and any(line and not line.startswith(("#", "COMPOSE_")) for line in lines)
 
 
 def _renamed(distribution: str, directory: Path) -> Iterator[str]:

@@ -92,17 +92,19 @@ class LintContext:
     """What rules know of the project; paths are relative to the build context, POSIX.
 
     `files` are those that exist, `packages` the directories of packages that are installed
-    editable, `not_ignored` the patterns that the .dockerignore lacks, `locked` the distributions
-    in uv.lock (None: unknown), `optional` those that only extras, groups or members bring, with the
-    names of these, `local` the packages of the build context as modules, `renamed`
-    those that are in a directory of another name, `scripts` the project's own. `has_dev` is whether
-    uv installs a group by default, `is_stale` whether uv.lock is seen to lack what is asked for.
+    editable, `not_ignored` the patterns that the .dockerignore lacks, `locking` the files that
+    `--locked` needs, `locked` the distributions in uv.lock (None: unknown), `optional` those that
+    only extras, groups or members bring, with the names of these, `local` the packages of the build
+    context as modules, `renamed` those that are in a directory of another name, `scripts` the
+    project's own. `has_dev` is whether uv installs a group by default, `is_stale` whether uv.lock
+    is seen to lack what is asked for.
     """
 
     requires_python: str = ""
     files: frozenset[str] = frozenset()
     packages: tuple[str, ...] = ()
     not_ignored: tuple[str, ...] = ()
+    locking: tuple[str, ...] = ()
     locked: frozenset[str] | None = None
     optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     local: frozenset[str] = frozenset()
@@ -382,8 +384,9 @@ class Dockerfile:
 
     @property
     def is_for_checks(self) -> bool:
-        """Whether it starts tests or linters, and is no service."""
-        return any(command.program in _CHECKERS for command in self.started[-1:])
+        """Whether it starts tests or linters, or is a dev container, and is no service."""
+        is_checker = any(command.program in _CHECKERS for command in self.started[-1:])
+        return is_checker or "/devcontainers/" in self.base
 
     @property
     def has_project(self) -> bool:

@@ -76,7 +76,7 @@ def _uv_itself(linted: Dockerfile) -> Violations:
         by_script = step.keyword in {"ADD", "RUN"} and "astral.sh/uv/install" in step.text
         by_pip = filter(None, (_INSTALLS_UV.match(c.text) for c in linted.commands([step])))
         if tool := "uv" if by_script else next((match[1] for match in by_pip), None):
-            message = f"this leaves whatever {tool} is current in the image"
+            message = f"this installs whatever {tool} is current"
             yield "uv-installed-unpinned", step, message
 
 
@@ -116,7 +116,8 @@ def _passed_over(linted: Dockerfile) -> Violations:
         is_of_project = any(map(_PROJECT.fullmatch, named))
         is_of_other = command.program in _LOCKFILES or _is_other_list(linted, command)
         if (is_of_project or (is_only and is_of_other)) and not is_alone:
-            yield "lockfile-passed-over", command.step, f"`{match[0]}` passes over uv.lock"
+            how = "passes over uv.lock" if "uv.lock" in files else "resolves again in every build"
+            yield "lockfile-passed-over", command.step, f"`{match[0]}` {how}"
 
 
 def _is_other_list(linted: Dockerfile, command: ShellCommand) -> bool:

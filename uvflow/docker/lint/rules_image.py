@@ -69,7 +69,9 @@ def _base_images(linted: Dockerfile) -> Violations:
         is_open = is_stage or image == "scratch" or re.search(r"/uv\b|[@$]", image)
         is_pinned = _PINNED.match(python["tag"] or "") if python else not _MOVES.fullmatch(image)
         if not is_open and not is_pinned:
-            becomes = "to another Python or Debian" if python else "to whatever is the latest"
+            is_minor = python and re.match(r"3\.\d", python["tag"] or "")
+            other = "to another Debian" if is_minor else "to another Python or Debian"
+            becomes = other if python else "to whatever is the latest"
             yield "base-not-pinned", stage, f"{image} is not pinned: it will move {becomes}"
     # A whole image also has programs that a service may call.
     commands, base = (*linted.started, *linted.probes), linted.final.lineage[0]
@@ -207,7 +209,8 @@ def _secrets(linted: Dockerfile) -> Violations:
 def _context(linted: Dockerfile) -> Violations:
     whole = next((i for i in linted.everything if i.copies_context), None)
     if whole and linted.context.not_ignored:
-        yield "context-not-ignored", whole, f"it copies {', '.join(linted.context.not_ignored)}"
+        names = ", ".join(name.removeprefix("**/") for name in linted.context.not_ignored)
+        yield "context-not-ignored", whole, f"it copies {names}"
 
 
 CHECKS = (_base_images, _pythons, _libraries, _uv_in_image, _user, _process, _secrets, _context)
