@@ -85,9 +85,9 @@ def _on_one_line(text: str) -> str:
 
     def replaced(match: re.Match[str]) -> str:
         nonlocal depth
-        token = match[0]
-        depth += (token == "{") - (token == "}")
-        return "" if depth > 0 and token[0] in "#,\r\n" else token
+        found = match[0]
+        depth += (found == "{") - (found == "}")
+        return "" if depth > 0 and found[0] in "#,\r\n" else found
 
     return re.sub(_TOKENS, replaced, text)
 
