@@ -142,7 +142,7 @@ def test_what_rules_ask_for_is_read_from_the_project(tree: Tree) -> None:
         locked=frozenset({"lib", "shop", "web"}),
         optional={"lib": ("lib",)},
         local=frozenset({"lib", "shop"}),
-        has_dev=False,
+        development=frozenset(),
     )
 
 
@@ -255,19 +255,20 @@ def test_what_the_dockerignore_names_is_not_in_the_context(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rest", "has_dev"),
+    ("rest", "groups"),
     [
-        ("", False),
-        ('[dependency-groups]\ndev = ["x"]\n', True),
-        ('[dependency-groups]\ndocs = ["x"]\n', False),
-        ('[dependency-groups]\ndocs = ["x"]\n[tool.uv]\ndefault-groups = "all"\n', True),
-        ('[dependency-groups]\ndev = ["x"]\n[tool.uv]\ndefault-groups = []\n', False),
-        ('[tool.uv]\ndev-dependencies = ["x"]\n', True),
+        ("", set()),
+        ('[dependency-groups]\ndev = ["x"]\n', {"dev"}),
+        ('[dependency-groups]\ndocs = ["x"]\n', set()),
+        ('[dependency-groups]\ndocs = ["x"]\n[tool.uv]\ndefault-groups = "all"\n', {"docs"}),
+        ('[dependency-groups]\nweb = ["x"]\n[tool.uv]\ndefault-groups = ["web"]\n', set()),
+        ('[dependency-groups]\ndev = ["x"]\n[tool.uv]\ndefault-groups = []\n', set()),
+        ('[tool.uv]\ndev-dependencies = ["x"]\n', {"dev"}),
     ],
 )
-def test_whether_there_is_a_development_group(tree: Tree, rest: str, *, has_dev: bool) -> None:
+def test_which_groups_are_for_development(tree: Tree, rest: str, groups: set[str]) -> None:
     root = tree({"pyproject.toml": manifest(rest=rest)})
-    assert lint_context(Project.load(root)).has_dev is has_dev
+    assert lint_context(Project.load(root)).development == groups
 
 
 def test_scripts_of_the_context_are_read(tree: Tree) -> None:

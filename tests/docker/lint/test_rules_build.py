@@ -148,6 +148,22 @@ def test_a_frozen_sync_and_no_other() -> None:
 
 def test_development_dependencies_in_the_image() -> None:
     assert changed("UV_NO_DEV=1 ", "") == [("sync-with-dev", 4)]
+    for option in ("--dev", "--only-dev"):  # whatever the variable says
+        assert changed(SYNC, f"{SYNC} {option}") == [("sync-with-dev", 4)]
+    assert changed(SYNC, f"{SYNC} --group dev") == []
+
+
+def test_a_variable_that_the_uv_does_not_know() -> None:
+    assert changed("uv:0.13.9", "uv:0.8.6") == [("sync-with-dev", 4)]
+    assert ("sync-with-dev", 4) not in changed("uv:0.13.9", "uv:0.8")
+    assert changed("0.13.9,source", "0.8.6,source") == [("sync-with-dev", 4)]
+
+
+def test_default_groups_beside_dev() -> None:
+    context = replace(CONTEXT, development=frozenset({"dev", "lint"}))
+    assert found(GOOD, context) == [("sync-with-dev", 4)]
+    assert changed(SYNC, f"{SYNC} --no-dev", context) == [("sync-with-dev", 4)]
+    assert changed(SYNC, f"{SYNC} --no-default-groups", context) == []
 
 
 def test_the_source_before_the_dependencies() -> None:
@@ -237,7 +253,7 @@ def test_uv_run_in_a_step_is_a_sync() -> None:
 
 
 def test_where_there_are_no_development_dependencies_none_are_in_the_image() -> None:
-    assert changed("UV_NO_DEV=1 ", "", replace(CONTEXT, has_dev=False)) == []
+    assert changed("UV_NO_DEV=1 ", "", replace(CONTEXT, development=frozenset())) == []
     chosen = f"{SYNC} $(if [ -n x ]; then echo --no-dev; fi)"
     assert found(GOOD.replace("UV_NO_DEV=1 ", "").replace(SYNC, chosen)) == []
 

@@ -298,7 +298,7 @@ def test_the_port_of_a_health_check(port: str, codes: list[str]) -> None:
 
 
 def test_uv_run_that_installs_nothing_is_no_error() -> None:
-    assert starts("uv run uvicorn --host=:: main:app", has_dev=False) == ["uv-at-start"]
+    assert starts("uv run uvicorn --host=:: main:app", development=frozenset()) == ["uv-at-start"]
     assert starts("uv run --no-dev uvicorn --host=:: main:app") == ["uv-at-start"]
 
 

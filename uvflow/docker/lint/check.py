@@ -9,7 +9,7 @@ from pathlib import Path
 from uvflow import findings
 from uvflow.docker import context, settings
 from uvflow.docker.lint import rules_build, rules_image, rules_start, shell
-from uvflow.docker.lint.model import Dockerfile, LintContext, Violations
+from uvflow.docker.lint.model import DEVELOPMENT, Dockerfile, LintContext, Violations
 from uvflow.docker.lint.parse import parse_instructions
 from uvflow.docker.source import import_names
 from uvflow.errors import UsageError
@@ -79,7 +79,7 @@ _RULES = {
     "stop-signal": (Severity.WARNING, "STOPSIGNAL SIGTERM, which is the default"),
     "sync-frozen": (Severity.NOTE, "--locked, at least in the last sync"),
     "sync-not-locked": (Severity.WARNING, "--locked, with uv.lock copied or mounted before"),
-    "sync-with-dev": (Severity.WARNING, "--no-dev, for each sync"),
+    "sync-with-dev": (Severity.WARNING, "--no-dev for each sync, or --no-default-groups"),
     "tls-not-verified": (Severity.WARNING, "the CA of that host, by ENV SSL_CERT_FILE"),
     "user-not-there": (Severity.ERROR, "RUN useradd …, or a numeric USER 10001:10001"),
     "uv-at-start": (Severity.WARNING, "start the program itself, or ENV UV_NO_SYNC=1"),
@@ -176,6 +176,7 @@ def lint_context(project: Project) -> LintContext:
     lockfile = read_lockfile(project.lockfile) if project.lockfile.exists() else None
     local = lockfile.local_packages if lockfile else ()
     groups = {*group_names(project.manifest)}
+    default = default_groups(project.table("tool", "uv"), groups)
     renamed = (each for p in local for each in _renamed(p.name, root / str(p.directory)))
     manifests = (project.manifest, *(manifest_in(root / str(p.directory)) for p in local))
     return LintContext(
@@ -186,7 +187,7 @@ def lint_context(project: Project) -> LintContext:
         locking=(LOCKFILE, *(posixpath.normpath(f"{p.directory}/{MANIFEST}") for p in local)),
         locked=frozenset(p.name for p in lockfile.packages) if lockfile else None,
         optional=optional_packages(lockfile, manifests) if lockfile else {},
-        has_dev=not groups.isdisjoint(default_groups(project.table("tool", "uv"), groups)),
+        development=frozenset(n for n in groups & {*default} if _is_for_development(n)),
         local=frozenset(p.name.replace("-", "_") for p in local if "directory" not in p.source),
         renamed=frozenset(renamed),
         scripts=frozenset(project.table("project", "scripts")),
@@ -201,6 +202,10 @@ def _is_there(path: Path) -> bool:
     """Unless it has nothing but what compose itself reads."""
     lines = context.source_text(path).split("\n") if path.name == ".env" else ["x"]
     return path.exists() and any(line and not line.startswith(("#", "COMPOSE_")) for line in lines)
+
+
+def _is_for_development(group: str) -> bool:
+    return any(map(DEVELOPMENT.fullmatch, re.split("[-_.]", group)))
 
 
 def _renamed(distribution: str, directory: Path) -> Iterator[str]:

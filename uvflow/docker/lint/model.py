@@ -26,7 +26,12 @@ _PLAIN = re.compile(
     r"(?:python|debian|ubuntu|alpine|buildpack-deps|scratch)(?:[:@].*)?"
     r"|(?:.*/)?(?:astral(?:-sh)?/uv|distroless/(?!python)[\w-]+|nvidia/cuda|pytorch/pytorch)(?:[:@].*)?"
 )
-_DEVELOPMENT = re.compile(r"(?i:dev|devel|development|debug|tests?|testing|lint|ci|docs)")
+# The names of stages and of groups of dependencies.
+DEVELOPMENT = re.compile(r"(?i:dev|devel|development|debug|tests?|testing|lint|typing|ci|docs)")
+# How a sync leaves development out; the variables with the first uv that knows them.
+_WITHOUT_DEV = ("--no-dev", "--no-default-groups", "--only-group", "--no-group")
+_KNOWN_SINCE = {"UV_NO_DEV": (0, 8, 7), "UV_NO_DEFAULT_GROUPS": (0, 9, 9)}
+_VERSION_OF_UV = re.compile(r"\buv(?::|==|/)(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?")
 _MOST_FILES = 100_000  # of a stage that copies itself from another, twice
 _ARCHIVE = re.compile(r"\.(?:tar|tgz|tbz2|txz)(?:\.\w+)?(?=[\s\"])")  # which ADD unpacks
 # Installs packages, and not only tools.
@@ -96,8 +101,8 @@ class LintContext:
     `--locked` needs, `locked` the distributions in uv.lock (None: unknown), `optional` those that
     only extras, groups or members bring, with the names of these, `local` the packages of the build
     context as modules, `renamed` those that are in a directory of another name, `scripts` the
-    project's own. `has_dev` is whether uv installs a group by default, `is_stale` whether uv.lock
-    is seen to lack what is asked for.
+    project's own, `development` the groups for development that uv installs by default. `is_stale`
+    is whether uv.lock is seen to lack what is asked for.
     """
 
     requires_python: str = ""
@@ -110,7 +115,7 @@ class LintContext:
     local: frozenset[str] = frozenset()
     renamed: frozenset[str] = frozenset()
     scripts: frozenset[str] = frozenset()
-    has_dev: bool = True
+    development: frozenset[str] = frozenset({"dev"})
     text: Callable[[str], str] = field(default=lambda _: "", compare=False)
     is_stale: Callable[[], bool] = field(default=lambda: False, compare=False)
     is_ignored: Callable[[str], bool] = field(default=lambda _: False, compare=False)
@@ -213,7 +218,7 @@ class Dockerfile:
         self.everything = tuple(step for stage in self.stages for step in stage.instructions)
         if not self.stages:
             return
-        named = [stage for stage in self.stages if not _DEVELOPMENT.fullmatch(stage.name)]
+        named = [stage for stage in self.stages if not DEVELOPMENT.fullmatch(stage.name)]
         self.final = (named or self.stages)[-1]
         self.image = self.final.inside
         self.base = self.final.lineage[0].image
@@ -411,14 +416,35 @@ class Dockerfile:
             whole = (*program, *_expanded(words[1:], known))
             yield ShellCommand(step=step, state=step.state, environ=environ, words=whole)
 
-    def is_without_dev(self, command: ShellCommand) -> bool:
+    def development(self, command: ShellCommand) -> str:
+        """Why a sync installs groups for development; empty where it does not."""
+        groups, step = self.context.development, command.step
+        if self.is_for_checks or not groups:
+            return ""
+        text = expanded(step.text, command.environ) if step.keyword == "RUN" else ""
         # in the text: a command that is substituted may choose
-        options = ("--no-dev", "--no-default-groups", "--only-group", "--no-group")
-        text = expanded(command.step.text, command.environ)
-        in_text = command.step.keyword == "RUN" and any(option in text for option in options)
-        variables = ("UV_NO_DEV", "UV_NO_DEFAULT_GROUPS", "UV_NO_GROUP")
-        is_given = in_text or command.has(*options, *variables)
-        return is_given or self.is_for_checks or not self.context.has_dev
+        is_given = command.has(*_WITHOUT_DEV) or any(option in text for option in _WITHOUT_DEV)
+        asked = next((word for word in command.words if word in {"--dev", "--only-dev"}), "")
+        if asked and "dev" in groups and not (is_given or re.search(r"\bif\b|\[ ", text)):
+            return f"`{asked}` installs the development dependencies"
+        variables = [name for name in _KNOWN_SINCE if command.has(name)]
+        known = [n for n in variables if max(self._uv_versions, default=(1,)) >= _KNOWN_SINCE[n]]
+        if not (is_given or known or "UV_NO_GROUP" in command.environ):
+            why = f": this uv does not know {variables[0]} yet" if variables else ""
+            return f"development dependencies get into the image{why}"
+        is_dev_alone = known == ["UV_NO_DEV"] if known else command.has("--no-dev")
+        if (more := groups - {"dev"}) and is_dev_alone and not command.has(*_WITHOUT_DEV[1:]):
+            return f"without dev there are the default groups {', '.join(sorted(more))}"
+        return ""
+
+    @cached_property
+    def _uv_versions(self) -> list[tuple[int, ...]]:
+        """Those that images, mounts and installs name, as new as they may be."""
+        texts = [stage.image for stage in self.stages]
+        for step in self.everything:
+            texts += (step.text, *(value for _, value in step.flags))
+        found = _VERSION_OF_UV.findall("\n".join(texts))
+        return [tuple(int(part or 9999) for part in each) for each in found]
 
     @property
     def runs_as_root(self) -> bool:

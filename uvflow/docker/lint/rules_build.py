@@ -98,8 +98,8 @@ def _lockfile(linted: Dockerfile) -> Violations:
             why = "if uv.lock is stale" if is_there else "in every build: uv.lock is not there"
             yield "sync-not-locked", command.step, f"`{name}` resolves again {why}"
     for command in linted.building:
-        if (command in reads or command.run_syncs) and not linted.is_without_dev(command):
-            yield "sync-with-dev", command.step, "development dependencies get into the image"
+        if (command in reads or command.run_syncs) and (why := linted.development(command)):
+            yield "sync-with-dev", command.step, why
 
 
 def _passed_over(linted: Dockerfile) -> Violations:

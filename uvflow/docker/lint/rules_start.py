@@ -122,10 +122,10 @@ def _path(linted: Dockerfile) -> Violations:
 
 
 def _uv_run(linted: Dockerfile) -> Violations:
-    is_prod = any(linted.is_without_dev(sync) for sync in linted.syncs)
+    is_prod = not all(map(linted.development, linted.syncs))
     started = () if linted.is_for_checks else linted.started
     for command in (c for c in started if c.run_syncs and _runs(c)):
-        if is_prod and not linted.is_without_dev(command):
+        if is_prod and linted.development(command):
             yield "starts-through-uv", command.step, "it installs the dev group at every start"
         else:
             yield "uv-at-start", command.step, "`uv run` checks the environment at every start"
