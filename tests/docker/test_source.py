@@ -39,6 +39,20 @@ def test_a_module_is_named_as_its_imports_resolve(
     assert (module.path, module.base) == (path, base)
 
 
+@pytest.mark.parametrize(
+    ("line", "base"), [("from app.db import x", "backend"), ("from celery import x", ".")]
+)
+def test_a_package_is_where_its_imports_resolve_but_for_the_name_of_a_library(
+    tree: Tree, line: str, base: str
+) -> None:
+    packages = ("backend/__init__.py", "backend/app/__init__.py")
+    files = dict.fromkeys((*packages, "backend/app/db.py", "backend/app/celery.py"), "")
+    modules = Sources(tree({**files, "backend/app/main.py": f"{line}\n"})).modules
+    assert {(m.path, m.base) for m in modules if m.stem == "main"} == {
+        ("backend/app/main.py", base)
+    }
+
+
 def test_a_directory_with_a_project_of_its_own_has_no_module_of_this_one(tree: Tree) -> None:
     files = {"main.py": "", "packages/x/x/web.py": "", "tools_of/x.py": ""}
     manifests = {"packages/x/pyproject.toml": "[project]\n", "tools_of/pyproject.toml": "[tool]\n"}

@@ -266,7 +266,7 @@ def import_names(distribution: str, manifest: Table) -> dict[str, str]:
     return {posixpath.normpath(str(path)): str(name) for path, name in names.items()}
 
 
-_IMPORTED = re.compile(r"^[ \t]*(?:from|import)[ \t]+(\w+)", re.MULTILINE)
+_IMPORTED = re.compile(r"^[ \t]*(?:from|import)[ \t]+(\w[\w.]*)", re.MULTILINE)
 
 
 def _import_bases(files: Mapping[str, str]) -> Callable[[str], str]:
@@ -278,8 +278,8 @@ def _import_bases(files: Mapping[str, str]) -> Callable[[str], str]:
     here = {path.removesuffix(".py") for path in files}
     here |= {above.as_posix() for path in files for above in PurePosixPath(path).parents}
     packages = {posixpath.dirname(path) for path in files if path.endswith("/__init__.py")}
-    tops = {path: set(_IMPORTED.findall(text)) for path, text in files.items()}
-    used = {top for names in tops.values() for top in names}
+    imported = {path: set(_IMPORTED.findall(text)) for path, text in files.items()}
+    used = {name.partition(".")[0] for names in imported.values() for name in names}
     bases = {posixpath.dirname(path) or "." for path in files if path.endswith("/manage.py")}
 
     def base_of(path: str) -> str:
@@ -287,9 +287,12 @@ def _import_bases(files: Mapping[str, str]) -> Callable[[str], str]:
         outside = [each for each in above if each not in packages]
         if above[-2:-1] and above[-2] in used:
             return "."  # something imports its first directory by its name
-        for each in outside[:-1]:
-            names = tops[path] - sys.stdlib_module_names
-            if each in bases or any(f"{each}/{name}" in here for name in names):
+        names = {name.partition(".")[0] for name in imported[path]} - sys.stdlib_module_names
+        # A module of a package may have the name of the library that it imports.
+        deep = {name.replace(".", "/") for name in imported[path] if "." in name}
+        for each in above[:-1]:
+            known = deep if each in packages else names
+            if each in bases or any(f"{each}/{name}" in here for name in known):
                 return each
         if above[-2:-1] == ["src"]:
             return outside[0] if above[0] in packages else "src"
