@@ -39,12 +39,14 @@ def docker_command(console: Console, **given: Any) -> Answer | None:
     --check compares them with today's facts, or finds what is wrong with a Dockerfile that was
     written by hand. Options are kept in the Dockerfile, for the next time.
     """
-    from uvflow.docker.command import DockerOptions, run_docker
+    from uvflow.docker.command import DockerOptions, check_copied, run_docker
     from uvflow.project.manifest import Project
 
     if click.get_current_context().invoked_subcommand:
         return None
-    return _show(console, run_docker(Project.find(Path.cwd()), DockerOptions(**given)))
+    here, options = Path.cwd(), DockerOptions(**given)
+    checked = check_copied(here) if options.check else None
+    return _show(console, checked or run_docker(Project.find(here), options))
 
 
 def _show(console: Console, outcome: "DockerResult") -> Answer:

@@ -19,12 +19,13 @@ from uvflow.docker.engine import find_digest
 from uvflow.docker.facts import Facts
 from uvflow.docker.header import Header
 from uvflow.docker.lint.check import check_handwritten, check_start
+from uvflow.docker.lint.parse import parse_instructions
 from uvflow.errors import DriftError, UsageError, UvflowError
 from uvflow.files import target_inside, text_if_there, write_whole
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.lockfile import check
 from uvflow.lockfile.check import Level, LockfileCheck
-from uvflow.paths import LOCKFILE
+from uvflow.paths import LOCKFILE, MANIFEST, project_root
 from uvflow.project.manifest import Project
 from uvflow.uv import Uv
 
@@ -88,6 +89,21 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
         warnings=warnings,
         data={"files": names, "dry_run": options.dry_run},
     )
+
+
+def check_copied(start: Path) -> DockerResult | None:
+    """Of the Dockerfile in `start`, where the one project that it copies is below; else None."""
+    path = start / "Dockerfile"
+    if project_root(str(start)) or not path.exists():
+        return None
+    steps = parse_instructions(text_if_there(path) or "")
+    named = (Path(name) for step in steps for name in (*step.copied, *step.bound))
+    folders = {start / (each.parent if each.name == MANIFEST else each) for each in named}
+    found = [folder for folder in folders if (folder / MANIFEST).is_file()]
+    found = [folder for folder in found if (folder / LOCKFILE).is_file()] or found
+    if len(found) != 1:
+        return None
+    return _check_result(check_handwritten(Project.load(found[0]), path))
 
 
 def _evidence(plan: "ImagePlan") -> Iterator[str]:

@@ -173,6 +173,27 @@ def test_a_hint_works_in_that_file(tree: Tree, lines: str, code: str, hint: str)
     assert [finding.hint for finding in found if finding.code == code] == [hint]
 
 
+def test_the_project_may_be_below_the_dockerfile(tree: Tree) -> None:
+    copies = "COPY api/pyproject.toml api/uv.lock* ./\nRUN uv sync --no-cache\nCOPY api/src src\n"
+    text = f"FROM python:3.12-slim-trixie\nENV PYTHONUNBUFFERED=1\nUSER 10001\n{copies}"
+    below = {f"api/{name}": text for name, text in PROJECT.items()}
+    root = tree({**below, "api/src/app.py": "", "Dockerfile": f'{text}CMD ["python", "app.py"]\n'})
+    found = command.check_copied(root)
+    assert found
+    messages = {finding["code"]: finding["message"] for finding in found.data["findings"]}
+    assert messages == {
+        "sync-not-locked": "`uv sync` resolves again if uv.lock is stale",
+        "no-bytecode": "every start compiles all modules it imports",
+        "start-not-there": "app.py does not exist in the image",
+        "start-not-on-path": "python is in /.venv/bin, which is not in PATH",
+    }
+    (root / "Dockerfile").write_text(f"{text}COPY web/pyproject.toml web\n")
+    (root / "web").mkdir()
+    for name in ("pyproject.toml", "uv.lock"):
+        (root / "web" / name).write_text(PROJECT[name])
+    assert command.check_copied(root) is None
+
+
 def test_what_compose_alone_reads_may_be_in_the_context(tree: Tree) -> None:
     root = tree({**PROJECT, ".env": "# x\nCOMPOSE_PROJECT_NAME=shop\n"})
     assert lint_context(Project.load(root)).not_ignored == ()

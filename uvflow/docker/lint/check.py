@@ -112,7 +112,7 @@ def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
         most = f"{_MOST_INSTRUCTIONS} instructions and {_MOST_COMMANDS} shell commands"
         cause = f"it has {len(steps)} and {commands}, at most {most} are checked"
         raise UsageError(f"{path} is too long to be checked", cause=cause)
-    linted = Dockerfile(text, lint_context(project))
+    linted = Dockerfile(text, lint_context(project, path.parent))
     if not linted.stages:
         origin = Origin(path=path.name, line=1)
         return (findings.error("no-stage", "there is no FROM in it", origin),)
@@ -167,9 +167,14 @@ def _ignored(before: list[str]) -> set[str]:
     return codes
 
 
-def lint_context(project: Project) -> LintContext:
-    """What the rules know of `project`; raises UsageError where its files cannot be read."""
-    root = project.workspace
+def lint_context(project: Project, place: Path | None = None) -> LintContext:
+    """What the rules know of `project`; raises UsageError where its files cannot be read.
+
+    The build context is `place` where that is above uv.lock.
+    """
+    workspace = project.workspace
+    root = place if place and place in workspace.parents else workspace
+    prefix = workspace.relative_to(root).as_posix()
     places = (project.root / "Dockerfile.dockerignore", root / ".dockerignore")
     ignored = next((text for text in map(text_if_there, places) if text is not None), "")
     missing = context.missing_patterns(ignored, root)
@@ -177,14 +182,15 @@ def lint_context(project: Project) -> LintContext:
     local = lockfile.local_packages if lockfile else ()
     groups = {*group_names(project.manifest)}
     default = default_groups(project.table("tool", "uv"), groups)
-    renamed = (each for p in local for each in _renamed(p.name, root / str(p.directory)))
-    manifests = (project.manifest, *(manifest_in(root / str(p.directory)) for p in local))
+    renamed = (each for p in local for each in _renamed(p.name, workspace / str(p.directory)))
+    manifests = (project.manifest, *(manifest_in(workspace / str(p.directory)) for p in local))
+    locking = (LOCKFILE, *(f"{p.directory}/{MANIFEST}" for p in local))
     return LintContext(
         requires_python=project.table("project").get("requires-python", ""),
         files=frozenset(map(str, context.files_in(root))),
         packages=tuple(p.directory or "" for p in local if "editable" in p.source),
         not_ignored=tuple(n for n in missing if _is_there(root / n.removeprefix("**/"))),
-        locking=(LOCKFILE, *(posixpath.normpath(f"{p.directory}/{MANIFEST}") for p in local)),
+        locking=tuple(posixpath.normpath(f"{prefix}/{file}") for file in locking),
         locked=frozenset(p.name for p in lockfile.packages) if lockfile else None,
         optional=optional_packages(lockfile, manifests) if lockfile else {},
         development=frozenset(n for n in groups & {*default} if _is_for_development(n)),

@@ -94,7 +94,8 @@ def _lockfile(linted: Dockerfile) -> Violations:
         is_else = re.search(r"-[ef] \S*uv\.lock\b", command.step.text)  # where there is none
         if not is_locked and not is_else:
             name = " ".join(command.words[:2])
-            is_there = {"uv.lock", ""} & {*command.state.files.values(), *command.step.bound}
+            files = (*command.state.files.values(), *command.step.bound)
+            is_there = any(file == "" or file.endswith("uv.lock") for file in files)
             why = "if uv.lock is stale" if is_there else "in every build: uv.lock is not there"
             yield "sync-not-locked", command.step, f"`{name}` resolves again {why}"
     for command in linted.building:
@@ -116,7 +117,8 @@ def _passed_over(linted: Dockerfile) -> Violations:
         is_of_project = any(map(_PROJECT.fullmatch, named))
         is_of_other = command.program in _LOCKFILES or _is_other_list(linted, command)
         if (is_of_project or (is_only and is_of_other)) and not is_alone:
-            how = "passes over uv.lock" if "uv.lock" in files else "resolves again in every build"
+            is_there = linted.context.locked is not None
+            how = "passes over uv.lock" if is_there else "resolves again in every build"
             yield "lockfile-passed-over", command.step, f"`{match[0]}` {how}"
 
 
