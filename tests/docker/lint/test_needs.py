@@ -194,7 +194,9 @@ def test_a_program_that_only_the_build_has() -> None:
         uv
     ]
     assert started(f"HEALTHCHECK CMD uv run --no-sync python main.py\n{CMD}") == [uv]
-    assert started(f"RUN pip install --no-cache-dir curl\nHEALTHCHECK CMD uv run x\n{CMD}") == [uv]
+    assert started(f"RUN pip install --no-cache-dir curl==1\nHEALTHCHECK CMD uv run x\n{CMD}") == [
+        uv
+    ]
     assert started(f"HEALTHCHECK NONE\n{CMD}") == []
 
 

@@ -76,6 +76,47 @@ def test_the_project_alone_is_installed_beside_what_is_locked() -> None:
     assert changed(SYNC, declared) == [("lockfile-passed-over", 4)]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "RUN uv pip install --no-cache-dir 'gunicorn[gevent]==23.0'",
+        "RUN pip install --no-cache-dir --index-url https://pypi.test/simple gunicorn",
+        "RUN uv add --no-cache gunicorn",
+        "RUN uv lock",
+    ],
+)
+def test_what_is_installed_beside_the_lockfile(line: str) -> None:
+    assert added(line) == [("lockfile-passed-over", 3)]
+
+
+def test_what_is_installed_beside_the_lockfile_for_a_reason() -> None:
+    for line in (
+        "pip install --no-cache-dir --upgrade pip supervisor==4.3",
+        "uv pip install --no-cache --system 'awscli==2.1'",
+        "uv pip install --no-cache --no-deps torch",
+        "uv lock --check",
+    ):
+        assert added(f"RUN {line}") == []
+    assert added("RUN pip install --no-cache-dir boto3", replace(CONTEXT, locked=None)) == []
+
+
+def test_a_wheel_whose_dependencies_are_not_there() -> None:
+    wheel = "uv pip install dist/*.whl"
+    assert ("lockfile-passed-over", 4) in changed(SYNC, f"uv build && {wheel}")
+    assert changed(SYNC, f"{SYNC} && uv build && {wheel}") == []
+
+
+def test_a_version_that_a_shell_takes_for_a_file() -> None:
+    found = changed(SYNC, f"{SYNC} && pip install --no-deps torch>=2.9")
+    assert found == [("lockfile-passed-over", 4)]
+    assert changed(SYNC, f"{SYNC} && pip install --no-deps 'torch>=2.9'") == []
+
+
+def test_a_tool_of_any_version() -> None:
+    assert added("RUN uv tool install tinybird --python 3.13") == [("uv-installed-unpinned", 3)]
+    assert added("RUN uv tool install tinybird==1.2") == []
+
+
 def test_a_stage_that_another_stage_copies_from() -> None:
     text = GOOD.replace(
         "FROM build\n",

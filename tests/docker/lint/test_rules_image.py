@@ -409,3 +409,16 @@ def test_certificates_that_are_not_checked(line: str) -> None:
 def test_a_signal_that_leaves_no_time_to_stop() -> None:
     assert added("STOPSIGNAL SIGKILL") == [("stop-signal", 3)]
     assert added("STOPSIGNAL SIGINT") == []
+
+
+@pytest.mark.parametrize(
+    ("pin", "is_other"),
+    [("3.12", True), ("3.13", False), ("3.13.5\n", True), ("cpython@3.12", True)],
+)
+def test_a_python_version_that_the_base_has_not(pin: str, *, is_other: bool) -> None:
+    files = CONTEXT.files | {".python-version"}
+    context = replace(CONTEXT, files=files, text=reading({".python-version": pin}))
+    both = f"{GOOD}RUN --mount=from=ghcr.io/astral-sh/uv:0.13.9 uv sync --locked --no-cache\n"
+    assert ("python-not-allowed", 1) not in found(GOOD, context)  # which no sync sees
+    assert (("python-not-allowed", 1) in found(both, context)) is is_other
+    assert found(both.replace("ENV UV_", "ENV UV_PYTHON=3.13 UV_"), context) == found(both)

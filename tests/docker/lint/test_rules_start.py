@@ -58,6 +58,29 @@ def test_a_start_through_uv() -> None:
         assert changed(CMD, f"{UV}\n" + without.replace("run --no-sync", 'run", "--no-sync')) == []
 
 
+def test_a_start_that_installs_what_the_build_did_not() -> None:
+    context = replace(CONTEXT, locked=frozenset({"shop", "uvicorn"}), packages=(".",))
+    text = f"FROM python:3.13-slim-trixie\n{UV}\nWORKDIR /app\nCOPY . .\nENV UV_NO_DEV=1\n"
+    start = 'CMD ["uv", "run", "--frozen", "uvicorn", "--host=::", "main:app"]\n'
+    assert ("starts-through-uv", 6) in found(text + start, context)
+    own = "RUN uv sync --locked"
+    for step in (f"{own} --no-install-project", f"{own} --no-editable"):
+        assert ("starts-through-uv", 7) in found(f"{text}{step}\n{start}", context)
+    for step in (own, "RUN make install", f"{own} --no-editable && uv pip install -e ."):
+        assert ("starts-through-uv", 7) not in found(f"{text}{step}\n{start}", context)
+
+
+def test_a_script_that_a_shell_reads() -> None:
+    context = replace(
+        CONTEXT, files=CONTEXT.files | {"run.sh"}, text=reading({"run.sh": "exec python no.py\n"})
+    )
+    assert changed(CMD, "ENTRYPOINT . ./run.sh", context) == [("start-not-there", 13)]
+    by_bash = changed(CMD, "ENTRYPOINT source run.sh", context)
+    assert by_bash == [("start-not-there", 13), ("starts-nothing", 13)]
+    shell = changed(CMD, 'SHELL ["/bin/bash", "-c"]\nCMD source run.sh && x', context)
+    assert ("starts-nothing", 14) not in shell
+
+
 @pytest.mark.parametrize(
     "words",
     [

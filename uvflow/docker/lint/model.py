@@ -437,6 +437,13 @@ class Dockerfile:
             return f"without dev there are the default groups {', '.join(sorted(more))}"
         return ""
 
+    def pin(self, command: ShellCommand) -> str:
+        """The text of the .python-version that it reads."""
+        name, seen = ".python-version", command.step.bound
+        is_copied = command.state.files.get(command.state.path(name)) == name
+        is_seen = is_copied or not {name, ""}.isdisjoint(seen)
+        return self.context.text(name) if is_seen and not self.context.is_ignored(name) else ""
+
     @cached_property
     def _uv_versions(self) -> list[tuple[int, ...]]:
         """Those that images, mounts and installs name, as new as they may be."""

@@ -22,9 +22,22 @@ _UV_IMAGE = re.compile(r"(?:.*/)?astral(?:-sh)?/uv(?::(?P<tag>[^@]+))?(?P<digest
 _INSTALLS_UV = re.compile(
     r"(?:python\S* -m )?pipx?\S* install\b.* (uv|poetry|pdm|pipenv)(?:[<>~]\S*)?(?: |$)"
 )
+_TOOL = re.compile(r"uv tool install (?!.*(?:==|@| --?c))(?:-\S+ )*([A-Za-z][\w-]*)(?: |$)")
 _INSTALLS = re.compile(
     r"uv pip (?:install|compile)\b|(?:\S*python\S* -m )?pip\S* install\b"
     r"|\S*\b(?:pdm|pipenv|poetry) (?:install|sync)\b"
+)
+# Packages that are installed by name, and options of pip and uv that have no value.
+_NAMED = re.compile(r"([A-Za-z][\w.-]*)(?:\[[\w,.-]*\])?(?:[<>=!~].*)?")
+_FLAG = re.compile(
+    r"-[IUqvy]+|--[\w-]+=.*|--(?:no-(?!binary|build-p)[\w-]+|user|system|upgrade|quiet|verbose|pre"
+    r"|(?:force-)?reinstall|(?:ignore|break|compile|disable)-[\w-]+)"
+)
+_TOOLS = {"build", "hatch", "pdm", "pip", "pipenv", "pipx", "poetry", "setuptools", "uv", "wheel"}
+_INSTALLS_NAMED = re.compile(r"(?:uv |\S*python\S* -m )?pip\S* install ")
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+_REDIRECTS = re.compile(
+    r"\b(?:add|install) (?:[^;&|\n]{0,500} )?[A-Za-z][\w.,\[\]-]{0,50}(>=?\d[\w.]*)"
 )
 _LOCKFILES = {"pdm": "pdm.lock", "pipenv": "Pipfile.lock", "poetry": "poetry.lock"}
 _PROJECT = re.compile(r"\./?(?:\[.*\])?|(?:.*/)?pyproject\.toml")
@@ -74,7 +87,8 @@ def _uv_itself(linted: Dockerfile) -> Violations:
             yield "uv-not-pinned", at, f"{name} may be another uv version in every build"
     for step in linted.everything:
         by_script = step.keyword in {"ADD", "RUN"} and "astral.sh/uv/install" in step.text
-        by_pip = filter(None, (_INSTALLS_UV.match(c.text) for c in linted.commands([step])))
+        texts = [command.text for command in linted.commands([step])]
+        by_pip = filter(None, (_INSTALLS_UV.match(t) or _TOOL.match(t) for t in texts))
         if tool := "uv" if by_script else next((match[1] for match in by_pip), None):
             message = f"this installs whatever {tool} is current"
             yield "uv-installed-unpinned", step, message
@@ -105,7 +119,8 @@ def _lockfile(linted: Dockerfile) -> Violations:
 
 def _passed_over(linted: Dockerfile) -> Violations:
     syncs = [c for c in linted.building if c.starts("uv", "sync") or c.starts("uv", "export")]
-    listed = [c for c in linted.building if c in syncs or c.has("-r", "--requirement")]
+    lists = (c for c in linted.building if _INSTALLS.match(c.text) or c.starts("uv", "pip"))
+    listed = [*syncs, *(c for c in lists if c.has("-r", "--requirement"))]
     files = linted.context.files
     is_only = "uv.lock" in files and files.isdisjoint(_LOCKFILES.values())
     for command in linted.building:
@@ -116,10 +131,45 @@ def _passed_over(linted: Dockerfile) -> Violations:
         named = [word for word in command.words if word != target]
         is_of_project = any(map(_PROJECT.fullmatch, named))
         is_of_other = command.program in _LOCKFILES or _is_other_list(linted, command)
+        # Where its dependencies were installed before, it brings no other versions.
+        stage = next(stage for stage in linted.stages if command.step in stage.instructions)
+        is_first = not any(each.step in stage.inside for each in listed)
+        is_wheel = is_first and not command.has("--no-deps") and command.text.endswith(".whl")
+        is_of_project = is_of_project or is_wheel
         if (is_of_project or (is_only and is_of_other)) and not is_alone:
             is_there = linted.context.locked is not None
             how = "passes over uv.lock" if is_there else "resolves again in every build"
             yield "lockfile-passed-over", command.step, f"`{match[0]}` {how}"
+
+
+def _beside_the_lock(linted: Dockerfile) -> Violations:
+    """What is locked anew, or installed by its name."""
+    for command in linted.building:
+        named = " ".join(command.words[:2])
+        is_dry = command.has("--check", "--dry-run", "--frozen", "--locked", "--script")
+        if named in {"uv add", "uv lock"} and not is_dry:
+            message = f"`{named}` chooses versions in every build"
+            yield "lockfile-passed-over", command.step, message
+        elif linted.context.locked is not None and (names := _named_alone(command)):
+            message = f"{', '.join(names)}: installed, and not from uv.lock"
+            yield "lockfile-passed-over", command.step, message
+    for step in dict.fromkeys(command.step for command in linted.building):
+        if match := _REDIRECTS.search(_QUOTED.sub("", step.text)):
+            message = f"a shell takes the `{match[1]}` without quotes for a file to write"
+            yield "lockfile-passed-over", step, message
+
+
+def _named_alone(command: ShellCommand) -> list[str]:
+    """The packages that it installs by their names; those of a pinned tool may have a reason."""
+    is_else = command.has("-r", "-e", "--requirement", "--editable", "--no-deps")
+    if is_else or not _INSTALLS_NAMED.match(command.text):
+        return []
+    words = command.words[command.words.index("install") :]
+    pairs = [*itertools.pairwise(words)]
+    free = [word for before, word in pairs if _FLAG.fullmatch(before) or before[0] != "-"]
+    is_tool = not command.starts("uv") or command.has("--system", "--target", "-t", "--prefix")
+    found = [m[1] for w in free if (m := _NAMED.fullmatch(w)) and not (is_tool and "==" in w)]
+    return [name for name in found if name not in _TOOLS]
 
 
 def _is_other_list(linted: Dockerfile, command: ShellCommand) -> bool:
@@ -334,11 +384,9 @@ def _managed_python(linted: Dockerfile, stage: Stage) -> Callable[[ShellCommand]
 
 def _asks_another_python(linted: Dockerfile, stage: Stage, command: ShellCommand) -> bool:
     """Whether it asks for another minor version than the base image has, or needs one."""
-    pin, base = ".python-version", re.search(r"python:?(3\.\d+)", stage.lineage[0].image)
-    is_copied = command.state.files.get(command.state.path(pin)) == pin
-    is_seen = is_copied or not {pin, ""}.isdisjoint(command.step.bound)
+    base = re.search(r"python:?(3\.\d+)", stage.lineage[0].image)
     given = command.option("--python", "-p") or command.environ.get("UV_PYTHON")
-    version = given or (linted.context.text(pin) if is_seen else "")
+    version = given or linted.pin(command)
     asked = re.match(r"\s*(?:c?python@?)?(3\.\d+)", version)
     allowed = specifier(linted.context.requires_python, "requires-python")
     is_excluded = base and not version and newest_release(allowed, base[1]) is None
@@ -373,6 +421,16 @@ def _copied_environments(linted: Dockerfile) -> Iterator[tuple[Parsed, ShellComm
 
 
 CHECKS = (
-    *(_directives, _uv_itself, _lockfile, _passed_over, _source, _layers, _modes, _debian_packages),
+    *(
+        _directives,
+        _uv_itself,
+        _lockfile,
+        _passed_over,
+        _beside_the_lock,
+        _source,
+        _layers,
+        _modes,
+        _debian_packages,
+    ),
     *(_environments, _interpreters, _foreign_packages, _volumes, _build_context),
 )

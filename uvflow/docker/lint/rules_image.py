@@ -1,6 +1,7 @@
 """What is wrong with the image of a hand-written Dockerfile. Pure."""
 
 import re
+from collections.abc import Iterator
 
 from uvflow.docker.base_image import newest_release, specifier
 from uvflow.docker.debian import loaded
@@ -92,6 +93,10 @@ def _pythons(linted: Dockerfile) -> Violations:
         version = re.search(r"python:?(3\.\d+)", base.image)
         if version and (installs or stage == linted.final):
             versions[version[1], "alpine" in base.image] = base
+    for stage in () if chooses else linted.environment_stages:
+        for image, pin in _pins(linted, stage):
+            message = f".python-version asks for {pin}, and {image} has or will have another"
+            yield "python-not-allowed", stage.lineage[0], message
     for (minor, _), base in versions.items():
         if linted.has_project and not chooses and newest_release(allowed, minor) is None:
             yield "python-not-allowed", base, f"requires-python `{allowed}` excludes {base.image}"
@@ -102,6 +107,19 @@ def _pythons(linted: Dockerfile) -> Violations:
         named = " and ".join(base.image for base in versions.values())
         message = f"the environment is made with another Python: {named}"
         yield "pythons-differ", [*versions.values()][-1], message
+
+
+def _pins(linted: Dockerfile, stage: Stage) -> Iterator[tuple[str, str]]:
+    """The base image that has another Python than .python-version asks for, and that."""
+    image, commands = stage.lineage[0].image, linted.commands(stage.instructions)
+    there = re.search(r"python:?(3\.\d+)(\.\d+)?", image)
+    allowed = specifier(linted.context.requires_python, "requires-python")
+    if there is None or newest_release(allowed, there[1]) is None:
+        return
+    for command in (c for c in commands if c.starts("uv", "sync") or c.run_syncs):
+        asked = re.match(r"(?:c?python@?)?(3\.\d+)(\.\d+)?\s*$", linted.pin(command))
+        if asked and asked.groups() not in {(there[1], None), there.groups()}:
+            yield image, asked[0].strip()
 
 
 def _libraries(linted: Dockerfile) -> Violations:

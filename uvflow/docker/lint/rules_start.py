@@ -4,7 +4,7 @@ import itertools
 import re
 
 from uvflow.docker.lint import shell
-from uvflow.docker.lint.model import BY_PIP, Dockerfile, ShellCommand, Violations
+from uvflow.docker.lint.model import BY_PIP, NO_PROJECT, Dockerfile, ShellCommand, Violations
 from uvflow.docker.lint.needs import DISTRIBUTIONS, SERVER_PROGRAMS, missing
 from uvflow.docker.lint.parse import expanded
 from uvflow.docker.lint.server import WEB_SERVERS, is_configured, ports, unknown_path, unserved
@@ -24,6 +24,7 @@ _EXPANDED = re.compile(r"(?<!\\)\$(?:\{(\w+)\}|(\w+))")
 _OF_IMAGES = re.compile(r"(?:CUDA|NV|PYTHON|UV_).*|GPG_KEY|HOME|HOSTNAME|LANG|PATH|PWD|UID|USER")
 _DEPLOYS = re.compile(r"\.ya?ml$|\.toml$|(?:^|/)\.env|(?:^|/)app\.json$")  # may set variables
 _LINKS = re.compile(r"PATH=|bashrc|profile|^(?:cp|ln|mv) .*bin")  # what changes PATH, or fills it
+_MAY_INSTALL = re.compile(r"\b(?:sync|venv|run|make|conda|just|task)\b|\.sh\b|setup")
 _LOCAL = re.compile(r"(?:127\.0\.0\.1|localhost|\[?::1\]?)(?::\d+)?")
 
 
@@ -122,13 +123,30 @@ def _path(linted: Dockerfile) -> Violations:
 
 
 def _uv_run(linted: Dockerfile) -> Violations:
-    is_prod = not all(map(linted.development, linted.syncs))
     started = () if linted.is_for_checks else linted.started
     for command in (c for c in started if c.run_syncs and _runs(c)):
-        if is_prod and linted.development(command):
-            yield "starts-through-uv", command.step, "it installs the dev group at every start"
+        if left_out := _left_to_start(linted, command):
+            message = f"it installs {left_out} at every start"
+            yield "starts-through-uv", command.step, message
         else:
             yield "uv-at-start", command.step, "`uv run` checks the environment at every start"
+
+
+def _left_to_start(linted: Dockerfile, command: ShellCommand) -> str:
+    """What `uv run` has to install; empty where the build did, or may have."""
+    locked, own = linted.context.locked or (), (*NO_PROJECT, "--no-editable", "UV_NO_EDITABLE")
+    if not all(map(linted.development, linted.syncs)) and linted.development(command):
+        return "the dev group"
+    if linted.syncs:
+        # what `uv pip install -e` brought may be what it looks for
+        is_by_pip = any(c.has("-e", "--editable") for c in linted.building)
+        is_left_out = linted.syncs[-1].has(*own) and not (command.has(*own) or is_by_pip)
+        return "the project" if is_left_out and "." in linted.context.packages else ""
+    texts = [step.text for step in linted.everything if step.keyword == "RUN"]
+    is_open = any(_MAY_INSTALL.search(text) or BY_PIP.search(text) for text in texts)
+    copies = (step for step in linted.image if step.flag("from") and not linted.source(step))
+    is_open = is_open or any("/uv" not in step.text for step in copies)
+    return "everything" if len(locked) > 1 and linted.is_plain and not is_open else ""
 
 
 def _is_behind_proxy(linted: Dockerfile) -> bool:
@@ -208,6 +226,10 @@ def _signals(linted: Dockerfile) -> Violations:
 def _forms(linted: Dockerfile) -> Violations:
     """What is neither an array nor a line for a shell, and a CMD that ENTRYPOINT does not take."""
     for step in dict.fromkeys(command.step for command in linted.started):
+        is_dash = re.search(r"^(?!.*alpine).*(?:slim|debian:|ubuntu:|^python:3)", linted.base)
+        by_sh = is_dash and step.exec_form is None and not linted.last("SHELL")
+        if by_sh and re.search(r"(?:^|&& *)source [^;|\n]*(?:&&|$)", step.text):
+            yield "starts-nothing", step, "the sh of Debian has no `source`, only `.`"
         if step.exec_form is None and re.fullmatch(r"\[.*\]", step.text):
             yield "starts-nothing", step, "this is no JSON array: a shell runs it as it stands"
     for command in linted.started:

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import posixpath
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
@@ -103,6 +104,8 @@ def started(
 
 def _script_in(words: Words, script: Callable[[str], str]) -> tuple[str, Words]:
     """The shell text that `words` run, and its arguments."""
+    if words[0] in {".", "source"}:
+        return script(posixpath.join(".", *words[1:2])), words[2:]
     if not _SHELL.fullmatch(words[0]):
         return script(words[0]), words[1:]
     for number, word in enumerate(words[1:], 2):
