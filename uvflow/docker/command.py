@@ -92,16 +92,13 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
 
 
 def check_copied(start: Path) -> DockerResult | None:
-    """Of the Dockerfile in `start`, where the one project that it copies is below; else None."""
+    """Of the Dockerfile in `start`, where the one locked project that it copies is below it."""
     path = start / "Dockerfile"
-    if project_root(str(start)) or not path.exists():
-        return None
     steps = parse_instructions(text_if_there(path) or "")
-    named = (Path(name) for step in steps for name in (*step.copied, *step.bound))
-    folders = {start / (each.parent if each.name == MANIFEST else each) for each in named}
-    found = [folder for folder in folders if (folder / MANIFEST).is_file()]
-    found = [folder for folder in found if (folder / LOCKFILE).is_file()] or found
-    if len(found) != 1:
+    named = (start / name for step in steps for name in (*step.copied, *step.bound))
+    folders = {each.parent if each.name == MANIFEST else each for each in named}
+    found = [folder for folder in folders if (folder / LOCKFILE).is_file()]
+    if project_root(str(start)) or len(found) != 1:
         return None
     return _check_result(check_handwritten(Project.load(found[0]), path))
 

@@ -1,5 +1,6 @@
 """`uvflow docker --check` of a Dockerfile that a person wrote: what the rules find in it."""
 
+import itertools
 import os
 import posixpath
 import re
@@ -23,10 +24,7 @@ from uvflow.project.manifest import Project, default_groups, group_names, manife
 
 # The code of a finding → its severity, and what to write instead.
 _RULES = {
-    "application-not-served": (
-        Severity.ERROR,
-        "an ASGI server or worker class for ASGI, `module:create_app()` for a factory",
-    ),
+    "application-not-served": (Severity.ERROR, "its own kind of server, or `module:create_app()`"),
     "apt-after-sync": (Severity.WARNING, "install them before the first uv sync"),
     "apt-update-alone": (Severity.WARNING, "apt-get update and install in one RUN"),
     "apt-lists-kept": (Severity.NOTE, "rm -rf /var/lib/apt/lists/* in the same RUN"),
@@ -158,13 +156,9 @@ def _hint(code: str, linted: Dockerfile) -> str:
 
 def _ignored(before: list[str]) -> set[str]:
     """The codes that the comments at the end of these lines name."""
-    codes: set[str] = set()
-    for line in reversed(before):
-        if not line.lstrip().startswith("#"):
-            break
-        if match := _IGNORE.match(line):
-            codes.update(match[1].replace(",", " ").split())
-    return codes
+    comments = itertools.takewhile(lambda line: line.lstrip().startswith("#"), reversed(before))
+    found = (codes for line in comments for codes in _IGNORE.findall(line))
+    return {code for codes in found for code in codes.replace(",", " ").split()}
 
 
 def lint_context(project: Project, place: Path | None = None) -> LintContext:
@@ -177,7 +171,9 @@ def lint_context(project: Project, place: Path | None = None) -> LintContext:
     prefix = workspace.relative_to(root).as_posix()
     places = (project.root / "Dockerfile.dockerignore", root / ".dockerignore")
     ignored = next((text for text in map(text_if_there, places) if text is not None), "")
-    missing = context.missing_patterns(ignored, root)
+    missing = (n.removeprefix("**/") for n in context.missing_patterns(ignored, root))
+    by_any = re.search(r"(?m)^(?!COMPOSE_|#)\S", context.source_text(root / ".env"))
+    missing = (n for n in missing if n != ".env" or by_any)  # and not by compose alone
     lockfile = read_lockfile(project.lockfile) if project.lockfile.exists() else None
     local = lockfile.local_packages if lockfile else ()
     groups = {*group_names(project.manifest)}
@@ -189,7 +185,7 @@ def lint_context(project: Project, place: Path | None = None) -> LintContext:
         requires_python=project.table("project").get("requires-python", ""),
         files=frozenset(map(str, context.files_in(root))),
         packages=tuple(p.directory or "" for p in local if "editable" in p.source),
-        not_ignored=tuple(n for n in missing if _is_there(root / n.removeprefix("**/"))),
+        not_ignored=tuple(n for n in missing if (root / n).exists()),
         locking=tuple(posixpath.normpath(f"{prefix}/{file}") for file in locking),
         locked=frozenset(p.name for p in lockfile.packages) if lockfile else None,
         optional=optional_packages(lockfile, manifests) if lockfile else {},
@@ -202,12 +198,6 @@ def lint_context(project: Project, place: Path | None = None) -> LintContext:
         is_ignored=lambda path: context.is_ignored(path, ignored),
         is_executable=lambda path: os.name == "nt" or os.access(root / path, os.X_OK),
     )
-
-
-def _is_there(path: Path) -> bool:
-    """Unless it has nothing but what compose itself reads."""
-    lines = context.source_text(path).split("\n") if path.name == ".env" else ["x"]
-    return path.exists() and any(line and not line.startswith(("#", "COMPOSE_")) for line in lines)
 
 
 def _is_for_development(group: str) -> bool:

@@ -10,13 +10,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from uvflow.docker.lint import shell
-from uvflow.docker.lint.parse import (
-    Parsed,
-    StepState,
-    expanded,
-    parse_instructions,
-    relative,
-)
+from uvflow.docker.lint.parse import Parsed, StepState, expanded, parse_instructions, relative
 from uvflow.project.schema import BYTE_ORDER_MARK
 
 _FROM = re.compile(r"^(\S*)(?:\s+(?i:as)\s+(\S+))?")
@@ -302,14 +296,8 @@ class Dockerfile:
         """The lines of what is in the history of an image: not of stages that are copied from."""
         mounted = (self.stage(m.get("from", "")) for step in self.everything for m in step.mounts)
         taken = {s.line for s in (*map(self.source, self.everything), *mounted) if s}
-        found, lines = set[int](), set[int]()
-        for stage in (self.final, *(s for s in self.stages if s.line not in taken)):
-            each: Stage | None = stage
-            while each and each.line not in found:
-                found.add(each.line)
-                lines.update(step.line for step in each.instructions)
-                each = each.below
-        return lines
+        images = (self.final, *(stage for stage in self.stages if stage.line not in taken))
+        return {step.line for stage in images for step in stage.inside}
 
     def _started(self, *steps: Parsed | None) -> tuple[ShellCommand, ...]:
         forms = [step for step in steps if step and step.text and step.exec_form != ()]
@@ -395,9 +383,8 @@ class Dockerfile:
 
     @property
     def has_project(self) -> bool:
-        """Whether the image has source or packages, and is not for other images to build upon."""
-        is_made = any(c.installs or BY_PIP.match(c.text) for c in self.building)
-        return is_made or any(path.endswith(".py") for path in self.end.files)
+        """Whether the image has source or the package, and is not for others to build upon."""
+        return self.installs_project or any(path.endswith(".py") for path in self.end.files)
 
     def commands(self, instructions: Iterable[Parsed]) -> Iterator[ShellCommand]:
         """The shell commands of every RUN step, as far as simple splitting finds them."""

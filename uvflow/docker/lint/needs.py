@@ -268,9 +268,7 @@ def _distributions(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[
     folders = tuple(f"{each.rstrip('/')}/" for each in import_folders(linted, command))
     for module in {module.partition(".")[0] for module, _ in loaded_modules(linted, command)}:
         member = module.replace("_", "-")
-        is_there = any(
-            f"{folder}{module}/" in file for folder in folders for file in linted.end.files
-        )
+        is_there = any(f"{f}{module}/" in file for f in folders for file in linted.end.files)
         chosen = linted.context.optional.get(member, ()) if module in linted.context.local else ()
         if not is_there and is_left_out(linted, chosen):
             yield "server-not-locked", f"{member} is not in the image: no sync installs it"

@@ -44,7 +44,6 @@ _PROJECT = re.compile(r"\./?(?:\[.*\])?|(?:.*/)?pyproject\.toml")
 _COMPILERS = re.compile(r"gcc|g\+\+|clang|cmake|make|build-essential|rustc|cargo|.+-dev")
 _ADDS = re.compile(r"apt(-get)? .*\binstall\b|apk .*\badd\b")
 _UPDATES = re.compile(r"apt(-get)? .*\bupdate\b")
-_SCRIPTED = re.compile(r"\| *(?:sudo .{0,9})?(?:ba)?sh\b")  # a setup that may update them itself
 _PURGES = re.compile(r"\bapt(?:-get)? .{0,200}\b(?:purge|remove|autoremove)\b|\bapk del\b")
 _WITHOUT_CACHE = ("--no-cache", "--no-cache-dir", "-n", "UV_NO_CACHE", "PIP_NO_CACHE_DIR")
 _REMOVES_CACHE = re.compile(r"\brm -\w+ [^;&]{0,200}\bcache\b|\buv cache clean\b")
@@ -137,9 +136,7 @@ def _passed_over(linted: Dockerfile) -> Violations:
         is_wheel = is_first and not command.has("--no-deps") and command.text.endswith(".whl")
         is_of_project = is_of_project or is_wheel
         if (is_of_project or (is_only and is_of_other)) and not is_alone:
-            is_there = linted.context.locked is not None
-            how = "passes over uv.lock" if is_there else "resolves again in every build"
-            yield "lockfile-passed-over", command.step, f"`{match[0]}` {how}"
+            yield "lockfile-passed-over", command.step, f"`{match[0]}` installs without uv.lock"
 
 
 def _beside_the_lock(linted: Dockerfile) -> Violations:
@@ -241,8 +238,8 @@ def _debian_packages(linted: Dockerfile) -> Violations:
         updates = [command.step for command in commands if _UPDATES.match(command.text)]
         adds = (command.step for command in commands if _ADDS.match(command.text))
         for step in adds if updates else ():
-            is_older = updates[0].line < step.line and step not in updates
-            if is_older and not _SCRIPTED.search(step.text):
+            by_itself = step in updates or re.search(r"\| *\S* ?\S* ?(?:ba)?sh\b", step.text)
+            if updates[0].line < step.line and not by_itself:
                 yield "apt-update-alone", step, "its package lists are those of an older layer"
         for command in itertools.dropwhile(lambda c: not c.starts("uv", "sync"), commands):
             if _ADDS.match(command.text):

@@ -71,8 +71,7 @@ def _base_images(linted: Dockerfile) -> Violations:
         is_pinned = _PINNED.match(python["tag"] or "") if python else not _MOVES.fullmatch(image)
         if not is_open and not is_pinned:
             is_minor = python and re.match(r"3\.\d", python["tag"] or "")
-            other = "to another Debian" if is_minor else "to another Python or Debian"
-            becomes = other if python else "to whatever is the latest"
+            becomes = "to another Debian" if is_minor else "to whatever is the latest"
             yield "base-not-pinned", stage, f"{image} is not pinned: it will move {becomes}"
     # A whole image also has programs that a service may call.
     commands, base = (*linted.started, *linted.probes), linted.final.lineage[0]
@@ -133,7 +132,7 @@ def _libraries(linted: Dockerfile) -> Violations:
         return
     installed = {n for n in locked if not is_left_out(linted, optional.get(n, ()))}
     installed -= {"copier", "numba", "pre-commit", "soundfile"}  # which may do without
-    if installed & {"mlflow-skinny", "streamlit", "wandb"}:  # which bring it, and may do as well
+    if installed & {"mlflow-skinny", "streamlit", "wandb"}:  # which bring it, and may as well
         installed.discard("gitpython")
     for package, users in loaded(installed).items():
         stem = "".join(re.findall(r"^[a-z-]+", package))
@@ -202,9 +201,8 @@ def _secrets(linted: Dockerfile) -> Violations:
         is_kept = step.line in kept
         pairs = step.assignments if is_kept and step.keyword in {"ARG", "ENV"} else ()
         # An ARG without a value is given one by the build.
-        given = [(name, value) for name, value in pairs if value or step.keyword == "ARG"]
-        given = [(name, value) for name, value in given if not _SWITCH.fullmatch(name)]
-        names = [n for n, v in given if _SECRET.fullmatch(n) and not _NO_SECRET.fullmatch(v)]
+        given = [(n, v) for n, v in pairs if (v or step.keyword == "ARG") and _SECRET.fullmatch(n)]
+        names = [n for n, v in given if not (_SWITCH.fullmatch(n) or _NO_SECRET.fullmatch(v))]
         text = _NO_LOGIN.sub("//", _VARIABLE.sub("${X}", step.text))
         text = _NAME.sub("//", text) if step.keyword == "LABEL" else text
         url = "a URL with a password or a token" if redacted_urls(text) != text else ""
@@ -227,8 +225,7 @@ def _secrets(linted: Dockerfile) -> Violations:
 def _context(linted: Dockerfile) -> Violations:
     whole = next((i for i in linted.everything if i.copies_context), None)
     if whole and linted.context.not_ignored:
-        names = ", ".join(name.removeprefix("**/") for name in linted.context.not_ignored)
-        yield "context-not-ignored", whole, f"it copies {names}"
+        yield "context-not-ignored", whole, f"it copies {', '.join(linted.context.not_ignored)}"
 
 
 CHECKS = (_base_images, _pythons, _libraries, _uv_in_image, _user, _process, _secrets, _context)

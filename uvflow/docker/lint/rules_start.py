@@ -29,12 +29,9 @@ _LOCAL = re.compile(r"(?:127\.0\.0\.1|localhost|\[?::1\]?)(?::\d+)?")
 
 
 def _nothing(linted: Dockerfile) -> Violations:
-    has_source = any(path.endswith(".py") for path in linted.end.files)
-    is_service = has_source or linted.installs_project
-    is_service = is_service and linted.base != "scratch"  # of which files are exported
+    is_service = linted.has_project and linted.base != "scratch"  # of which files are exported
     if not linted.started and linted.is_plain and is_service and not linted.composed:
-        message = "no CMD: the container starts nothing of the project"
-        yield "starts-nothing", linted.final, message
+        yield "starts-nothing", linted.final, "no CMD: it starts nothing of the project"
     for command in linted.started:
         words = command.words
         option = words[1] if len(words) > 1 else ""
@@ -189,9 +186,7 @@ def _is_for_here(command: ShellCommand) -> bool:
 def _ports(linted: Dockerfile) -> Violations:
     if _is_behind_proxy(linted):
         return
-    listening = [
-        ports(linted, command) for command in linted.started if command.program in WEB_SERVERS
-    ]
+    listening = [ports(linted, c) for c in linted.started if c.program in WEB_SERVERS]
     served = [port for each in listening for port in each] if all(listening) else []
     if "a socket" in served and any(_PROXIES & {*c.words} for c in linted.commands(linted.image)):
         return
@@ -258,18 +253,8 @@ def _static_files(linted: Dockerfile) -> Violations:
 
 
 CHECKS = (
-    _nothing,
-    _arguments,
-    _missing,
-    _lambda,
-    _path,
-    _uv_run,
-    _servers,
-    _ports,
-    _health_path,
-    _signals,
-    _forms,
-    _static_files,
+    *(_nothing, _arguments, _missing, _lambda, _path, _uv_run, _servers, _ports),
+    *(_health_path, _signals, _forms, _static_files),
 )
 
 
