@@ -95,6 +95,21 @@ def test_a_comment_above_a_line_silences_what_it_names(tree: Tree) -> None:
     assert codes(root) == ["output-buffered", "shell-form"]
 
 
+def test_every_image_that_a_file_makes_is_checked(tree: Tree) -> None:
+    text = FAULTY.replace("USER root\n", "").replace("trixie", "trixie AS api") + FAULTY
+    root = tree({**PROJECT, "Dockerfile": text})
+    assert codes(root) == ["output-buffered", "runs-as-root", "shell-form"] * 2
+
+
+def test_a_code_that_there_is_not_is_named(tree: Tree) -> None:
+    table = '[tool.uvflow.docker]\nignore = ["run-as-root"]\n'
+    text = FAULTY.replace("USER root", "# uvflow ignore=runs-as-root, shell\nUSER root")
+    root = tree({**PROJECT, "pyproject.toml": manifest(rest=table), "Dockerfile": text})
+    found = check_handwritten(Project.load(root), root / "Dockerfile")
+    named = [(f.origin and f.origin.line, f.message) for f in found if f.code == "ignore-unknown"]
+    assert named == [(1, "there is no finding `run-as-root`"), (2, "there is no finding `shell`")]
+
+
 def test_the_table_silences_what_it_names(tree: Tree) -> None:
     table = '[tool.uvflow.docker]\nignore = ["runs-as-root", "shell-form"]\n'
     root = tree({**PROJECT, "pyproject.toml": manifest(rest=table), "Dockerfile": FAULTY})

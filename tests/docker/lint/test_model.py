@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from dockerfiles import linted, reading
 
-from uvflow.docker.lint.model import LintContext
+from uvflow.docker.lint.model import Dockerfile, LintContext
 
 
 def test_stages_have_names_and_images_with_arguments_filled_in() -> None:
@@ -142,3 +142,11 @@ def test_scripts_that_start_each_other_have_an_end() -> None:
 def test_a_long_chain_of_stages_is_followed() -> None:
     text = "FROM a AS s0\n" + "".join(f"FROM s{n} AS s{n + 1}\n" for n in range(1200))
     assert linted(text).base == "a"
+
+
+def test_the_images_that_a_file_makes() -> None:
+    stages = ("base", "web", "worker", "test-runner", "builder", "last")
+    starts = "".join(f'FROM base AS {name}\nCMD ["{name}"]\n' for name in stages[1:])
+    text = f"FROM python AS base\nCMD x\n{starts}COPY --from=builder /a /a\n"
+    assert [*linted(text).targets] == ["1", "2"]
+    assert Dockerfile(text, LintContext(), target="1").started[0].words == ("web",)

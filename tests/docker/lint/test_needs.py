@@ -194,6 +194,7 @@ def test_a_program_that_only_the_build_has() -> None:
         uv
     ]
     assert started(f"HEALTHCHECK CMD uv run --no-sync python main.py\n{CMD}") == [uv]
+    assert started(f"HEALTHCHECK CMD pg_isready\n{CMD}") == ["pg_isready is not in the image"]
     assert started(f"RUN pip install --no-cache-dir curl==1\nHEALTHCHECK CMD uv run x\n{CMD}") == [
         uv
     ]
@@ -206,7 +207,7 @@ def test_a_program_that_only_the_build_has() -> None:
         ("", "tini", ["tini is not in the image"]),
         ("", "/usr/bin/dumb-init", ["dumb-init is not in the image"]),
         ("RUN install-packages tini\n", "tini", []),
-        ("ADD --chmod=755 https://files.test/tini /tini\n", "/tini", []),
+        ("ADD --checksum=sha256:0 --chmod=755 https://files.test/tini /tini\n", "/tini", []),
         ("COPY --from=registry.test/tini:1 /usr/bin/tini /sbin/tini\n", "tini", []),
     ],
 )
@@ -225,6 +226,15 @@ def test_a_health_check_beside_no_command() -> None:
         "no CMD: it starts nothing of the project",
         "check.py does not exist in the image",
     ]
+
+
+def test_a_script_that_only_a_shell_would_start() -> None:
+    files = CONTEXT.files | {"run.sh"}
+    context = replace(CONTEXT, files=files, text=reading({"run.sh": "exec uvicorn --host=:: x\n"}))
+    why = "run.sh has no `#!` line, and no shell starts it"
+    assert started('CMD ["./run.sh"]', context) == [why]
+    for start in ("CMD ./run.sh", 'CMD ["sh", "run.sh"]', 'CMD ["tini", "./run.sh"]'):
+        assert why not in started(start, context)
 
 
 def test_a_script_that_is_not_executable() -> None:

@@ -11,6 +11,7 @@ from uvflow.docker.debian import DebianPackages
 from uvflow.docker.dockerfile import render_dockerfile
 from uvflow.docker.lint.check import CHECKS
 from uvflow.docker.lint.model import LintContext
+from uvflow.docker.lint.rules_build import _build_context
 
 SYNC = "uv sync --locked --no-install-project"
 MOUNTED = "--mount=from=ghcr.io/astral-sh/uv:0.13.9"
@@ -107,9 +108,9 @@ def test_a_wheel_whose_dependencies_are_not_there() -> None:
 
 
 def test_a_version_that_a_shell_takes_for_a_file() -> None:
-    found = changed(SYNC, f"{SYNC} && pip install --no-deps torch>=2.9")
-    assert found == [("lockfile-passed-over", 4)]
-    assert changed(SYNC, f"{SYNC} && pip install --no-deps 'torch>=2.9'") == []
+    install = f"{SYNC} && uv pip install --no-deps"
+    assert changed(SYNC, f"{install} torch>=2.9") == [("lockfile-passed-over", 4)]
+    assert changed(SYNC, f"{install} 'torch>=2.9'") == []
 
 
 def test_a_tool_of_any_version() -> None:
@@ -169,7 +170,9 @@ def test_a_uv_that_is_installed(line: str) -> None:
 
 def test_uv_pip_and_a_pinned_uv_are_no_install_of_uv() -> None:
     assert added("RUN pip install uv==0.13.9") == []
-    assert added("ADD https://astral.sh/uv/0.13.9/install.sh /uv.sh") == []
+    script = "https://astral.sh/uv/0.13.9/install.sh /uv.sh"
+    assert added(f"ADD --checksum=sha256:0 {script}") == []
+    assert added(f"ADD {script}") == [("download-unchecked", 3)]
     assert added("RUN uv pip list") == []
 
 
@@ -238,6 +241,17 @@ def test_the_cache_of_uv_in_a_layer() -> None:
     assert changed(CACHE, "") != changed(SYNC, f"{SYNC} --no-cache")
 
 
+def test_a_cache_mount_of_another_tool() -> None:
+    assert changed("/.cache/uv", "/.cache/pip") == [("uv-cache-in-layer", 4)]
+    assert changed("/root/.cache/uv", "/root/.cache") == []
+
+
+def test_an_environment_of_a_stage_that_makes_none() -> None:
+    stage = "FROM python:3.13-slim-trixie AS tools\nWORKDIR /app\nFROM build\n"
+    copy = "COPY --from=tools /app/.venv /app/.venv\n"
+    assert ("copy-missing", 12) in changed("FROM build\n", stage + copy)
+
+
 def test_nothing_is_compiled() -> None:
     assert changed("UV_COMPILE_BYTECODE=1 ", "") == [("no-bytecode", 4)]
 
@@ -255,6 +269,10 @@ def test_a_compiler_in_the_image(package: str) -> None:
     assert added(f"RUN {APT.format(package)}") == [("compiler-in-image", 3)]
 
 
+def test_the_lists_of_alpine_in_a_layer() -> None:
+    assert added("RUN apk add libpq") == [("apt-lists-kept", 3)]
+
+
 def test_package_lists_in_a_layer() -> None:
     line = "RUN apt-get update && apt-get install -y libpq5"
     assert added(line) == [("apt-lists-kept", 3)]
@@ -263,6 +281,8 @@ def test_package_lists_in_a_layer() -> None:
 def test_a_mount_of_what_is_not_there() -> None:
     context = LintContext(files=CONTEXT.files - {"uv.lock"}, locked=CONTEXT.locked)
     assert found(GOOD, context) == [("mount-missing", 4)]
+    [(_, _, why)] = _build_context(linted(GOOD, replace(CONTEXT, is_ignored="uv.lock".__eq__)))
+    assert why.startswith("uv.lock is excluded by .dockerignore")
 
 
 def test_an_environment_at_another_path() -> None:

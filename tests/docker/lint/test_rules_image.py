@@ -75,6 +75,9 @@ def test_a_service_that_runs_as_root(line: str, number: int) -> None:
 def test_debug_mode() -> None:
     assert added("ENV FLASK_DEBUG=1") == [("debug-mode", 3)]
     assert added("ENV DEBUG=True\nENV DEBUG=0") == []
+    assert added("ENV DJANGO_DEBUG=1") == []  # which nothing reads
+    context = replace(CONTEXT, text=reading({"main.py": 'app = get("DJANGO_DEBUG")'}))
+    assert added("ENV DJANGO_DEBUG=1", context) == [("debug-mode", 3)]
 
 
 def test_an_image_that_is_nonroot_by_itself() -> None:
@@ -101,7 +104,10 @@ def test_a_probe_by_a_program_that_is_not_there() -> None:
         *("ARG PIP_TOKEN", "ENV DB_PASSWORD=x", "RUN git clone https://me:s3cr3t@git.test/x"),
         *("ENV DATABASE_URL=postgres://me:s3cr3t@db/shop", "ENV A=1 TOKEN_URL=redis://:s3cr3t@r"),
         *("ENV DSN //me:s3cr3t@db", "ARG PIP_INDEX_URL=https://t0ken@h/simple"),
-        *("ADD https://h.test/x?sig=s3cr3t /x", "LABEL from=https://me:s3cr3t@h.test/x"),
+        *(
+            "ADD --checksum=sha256:0 https://h.test/x?sig=s3cr3t /x",
+            "LABEL from=https://me:s3cr3t@h.test/x",
+        ),
         "RUN pip download --index-url https://dl.cloudsmith.io/t0ken/o/r/python/simple/ x",
         'RUN curl -H "Authorization: Bearer s3cr3t" https://h.test',
         "RUN wget --header='PRIVATE-TOKEN: s3cr3t' https://h.test",
@@ -245,7 +251,7 @@ def test_a_base_that_nobody_knows_may_have_a_user_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("image", "program"), [("python:3.13-trixie", "curl"), ("python:3.13-alpine", "wget")]
+    ("image", "program"), [("python:3.13-trixie", "curl"), ("python:3.13-alpine3.22", "wget")]
 )
 def test_a_probe_by_a_program_that_is_there(image: str, program: str) -> None:
     line = f"HEALTHCHECK CMD {program} http://localhost:8000/"
@@ -422,3 +428,30 @@ def test_a_python_version_that_the_base_has_not(pin: str, *, is_other: bool) -> 
     assert ("python-not-allowed", 1) not in found(GOOD, context)  # which no sync sees
     assert (("python-not-allowed", 1) in found(both, context)) is is_other
     assert found(both.replace("ENV UV_", "ENV UV_PYTHON=3.13 UV_"), context) == found(both)
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["debian:buster-slim", "python:3.9-slim-trixie", "ubuntu:18.04", "python:3.13-bullseye"],
+)
+def test_a_base_that_has_ended(image: str) -> None:
+    assert ("base-ended", 1) in changed("python:3.13-slim-trixie", image)
+    assert ("base-ended", 1) not in changed("python:3.13-slim-trixie", "team/buster:python3.10")
+
+
+def test_a_base_that_is_whatever_is_current() -> None:
+    for image in ("python:3.13-alpine", "debian:stable-slim", "team/base:debian"):
+        assert ("base-not-pinned", 1) in changed("python:3.13-slim-trixie", image)
+
+
+def test_a_login_in_a_file_that_is_written() -> None:
+    netrc = "machine pypi.test login bob{}password s3cr3t"
+    for line in (f"RUN echo '{netrc.format(' ')}' > ~/.netrc", f"COPY <<E /x\n{netrc}\nE"):
+        assert ("secret-in-image", 3) in added(line.format("\n"))
+    assert added("RUN echo 'machine pypi.test login bob password '$(cat /run/x) > x") == []
+
+
+def test_a_download_without_checks() -> None:
+    for line in ("curl -fsSk https://x.test/y -o /y", "wget --no-check-certificate x.test/y"):
+        assert ("tls-not-verified", 3) in added(f"RUN {line}")
+    assert added("RUN curl -fsS https://x.test/k -o /k") == []

@@ -98,6 +98,14 @@ def test_a_development_server(words: str) -> None:
     assert codes == ({} if "--host=::" in words else {"listens-locally": 13})
 
 
+def test_a_development_server_by_a_module() -> None:
+    source = 'app.run(host=get("HOST"), debug=True)\n'
+    for words in ('"python", "main.py"', '"python", "-m", "main"'):
+        for text, codes in ((source, [("development-server", 13)]), ("app.run(debug=False)", [])):
+            context = replace(CONTEXT, text=reading({"main.py": text}))
+            assert changed(CMD, f"CMD [{words}]", context) == codes
+
+
 def test_a_script_that_has_a_development_server_as_well() -> None:
     script = "#!/bin/sh\ncase $1 in dev) {};; *) exec uvicorn --host=:: main:app;; esac\n"
     files, entry = CONTEXT.files | {"entry", "manage.py"}, 'ENTRYPOINT ["./entry"]'

@@ -10,7 +10,7 @@ from pathlib import Path
 from uvflow import findings
 from uvflow.docker import context, settings
 from uvflow.docker.lint import rules_build, rules_image, rules_start, shell
-from uvflow.docker.lint.model import DEVELOPMENT, Dockerfile, LintContext, Violations
+from uvflow.docker.lint.model import Dockerfile, LintContext, Violations, is_for_development
 from uvflow.docker.lint.parse import parse_instructions
 from uvflow.docker.source import import_names
 from uvflow.errors import UsageError
@@ -27,8 +27,9 @@ _RULES = {
     "application-not-served": (Severity.ERROR, "its own kind of server, or `module:create_app()`"),
     "apt-after-sync": (Severity.WARNING, "install them before the first uv sync"),
     "apt-update-alone": (Severity.WARNING, "apt-get update and install in one RUN"),
-    "apt-lists-kept": (Severity.NOTE, "rm -rf /var/lib/apt/lists/* in the same RUN"),
-    "argument-at-start": (Severity.WARNING, "ENV PORT=$PORT after the ARG, or ${PORT:-8000}"),
+    "apt-lists-kept": (Severity.NOTE, "rm -rf /var/lib/apt/lists/*, apk add --no-cache"),
+    "argument-at-start": (Severity.WARNING, "ENV NAME=$NAME after it, or ${NAME:-default}"),
+    "base-ended": (Severity.WARNING, "a release that is supported"),
     "base-not-pinned": (Severity.WARNING, "a tag with its version, such as python:X.Y-slim-trixie"),
     "command-unused": (Severity.WARNING, 'exec "$@" at the end of a script in the exec form'),
     "compiler-in-image": (
@@ -37,19 +38,24 @@ _RULES = {
     ),
     "context-not-ignored": (Severity.ERROR, "name them in .dockerignore"),
     "copy-missing": (Severity.WARNING, "name what is there, or make it before the build"),
-    "debug-mode": (Severity.WARNING, "docker run --env DEBUG=1 … where it is wanted"),
+    "debug-mode": (Severity.WARNING, "docker run --env NAME=1 … where it is wanted"),
     "development-server": (Severity.WARNING, "gunicorn for WSGI, uvicorn for ASGI, or fastapi run"),
+    "download-unchecked": (Severity.NOTE, "ADD --checksum=sha256:… with the URL of a version"),
     "directive-ignored": (Severity.NOTE, "in the first lines, above every comment"),
-    "env-file-in-image": (Severity.ERROR, "docker run --env-file .env …"),
+    "env-file-in-image": (
+        Severity.ERROR,
+        "docker run --env-file .env, or --mount=type=ssh",
+    ),
     "environment-copied-again": (Severity.WARNING, "COPY --chown=…, or leave it to root"),
     "environment-moved": (Severity.ERROR, "one path for it in every stage"),
     "environment-without-source": (Severity.ERROR, "uv sync --no-editable, or copy it as well"),
     "health-by-curl": (Severity.ERROR, "a probe by Python, or install that program"),
     "health-path-unknown": (Severity.WARNING, "a path that the service answers"),
     "listens-locally": (Severity.WARNING, "0.0.0.0 in its place: --host, --bind, --server.address"),
+    "ignore-unknown": (Severity.WARNING, "a code of docs/reference/findings.md"),
     "lockfile-passed-over": (Severity.WARNING, "`uv add` what it lacks, and uv sync --locked"),
     "lockfile-stale": (Severity.WARNING, "`uv lock`, and --locked in the build"),
-    "mount-missing": (Severity.ERROR, "create it (`uv lock` creates uv.lock)"),
+    "mount-missing": (Severity.ERROR, "create it, or let .dockerignore have it"),
     "no-bytecode": (Severity.NOTE, "ENV UV_COMPILE_BYTECODE=1"),
     "output-buffered": (Severity.NOTE, "ENV PYTHONUNBUFFERED=1"),
     "package-missing": (Severity.WARNING, "apt-get install it in the last stage"),
@@ -60,7 +66,10 @@ _RULES = {
     "python-not-there": (Severity.ERROR, "a base with it, or copy UV_PYTHON_INSTALL_DIR as well"),
     "pythons-differ": (Severity.ERROR, "use the same Python in every stage"),
     "runs-as-root": (Severity.WARNING, "USER 10001:10001, at the end"),
-    "secret-in-image": (Severity.ERROR, "RUN --mount=type=secret,id=…,required=true"),
+    "secret-in-image": (
+        Severity.ERROR,
+        "docker run --env-file, or RUN --mount=type=secret",
+    ),
     "server-not-locked": (Severity.ERROR, "`uv add` it, or sync what has it"),
     "shell-form": (Severity.WARNING, 'CMD ["program", "argument"], or `exec` before it'),
     "source-before-dependencies": (Severity.WARNING, "uv sync --no-install-project, then COPY"),
@@ -73,7 +82,10 @@ _RULES = {
         "a CMD of the project: `uvflow docker --print` looks for one",
     ),
     "starts-through-uv": (Severity.ERROR, "sync in the build alone, and start the program itself"),
-    "static-not-collected": (Severity.WARNING, "RUN python manage.py collectstatic --noinput"),
+    "static-not-collected": (
+        Severity.WARNING,
+        "RUN NAME=… python manage.py collectstatic --noinput",
+    ),
     "stop-signal": (Severity.WARNING, "STOPSIGNAL SIGTERM, which is the default"),
     "sync-frozen": (Severity.NOTE, "--locked, at least in the last sync"),
     "sync-not-locked": (Severity.WARNING, "--locked, with uv.lock copied or mounted before"),
@@ -82,7 +94,10 @@ _RULES = {
     "user-not-there": (Severity.ERROR, "RUN useradd …, or a numeric USER 10001:10001"),
     "uv-at-start": (Severity.WARNING, "start the program itself, or ENV UV_NO_SYNC=1"),
     "uv-bookworm-ended": (Severity.NOTE, "mount a newer uv for the steps that need it"),
-    "uv-cache-in-layer": (Severity.WARNING, "a cache mount for its user, or --no-cache-dir"),
+    "uv-cache-in-layer": (
+        Severity.WARNING,
+        "a cache mount for its uid, or --no-cache-dir",
+    ),
     "uv-in-image": (Severity.NOTE, "mount uv for the steps that need it"),
     "uv-installed-unpinned": (Severity.WARNING, "a version; uv from ghcr.io/astral-sh/uv:X.Y.Z"),
     "uv-not-pinned": (Severity.WARNING, "a version: ghcr.io/astral-sh/uv:X.Y.Z"),
@@ -93,6 +108,8 @@ CHECKS: tuple[Check, ...] = (*rules_build.CHECKS, *rules_image.CHECKS, *rules_st
 
 # What takes a second or two to check; the longest that was met has a third of it.
 _MOST_BYTES, _MOST_INSTRUCTIONS, _MOST_COMMANDS = 1 << 16, 500, 1000
+
+_MOST_TARGETS = 4  # besides the last, each of which is checked as a whole
 
 _IGNORE = re.compile(r"\s*#\s*uvflow\s+ignore\s*=\s*([a-z, -]+)")
 
@@ -110,27 +127,39 @@ def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
         most = f"{_MOST_INSTRUCTIONS} instructions and {_MOST_COMMANDS} shell commands"
         cause = f"it has {len(steps)} and {commands}, at most {most} are checked"
         raise UsageError(f"{path} is too long to be checked", cause=cause)
-    linted = Dockerfile(text, lint_context(project, path.parent))
+    known = lint_context(project, path.parent)
+    linted = Dockerfile(text, known)
     if not linted.stages:
         origin = Origin(path=path.name, line=1)
         return (findings.error("no-stage", "there is no FROM in it", origin),)
-    return _findings(linted, CHECKS, project, path)
+    others = (Dockerfile(text, known, target) for target in linted.targets)
+    images = (linted, *itertools.islice(others, _MOST_TARGETS))
+    return _findings(images, CHECKS, project, path)
 
 
 def check_start(project: Project, path: Path, text: str) -> tuple[Finding, ...]:
     """What serves in a generated Dockerfile, and errors of its start: a user may have named it."""
     linted = Dockerfile(text, lint_context(project))
     servers = {"development-server", "listens-locally", "shell-form"}
-    found = _findings(linted, rules_start.CHECKS, project, path)
+    found = _findings((linted,), rules_start.CHECKS, project, path)
     return tuple(f for f in found if f.severity is Severity.ERROR or f.code in servers)
 
 
 def _findings(
-    linted: Dockerfile, checks: Iterable[Check], project: Project, path: Path
+    images: tuple[Dockerfile, ...], checks: Iterable[Check], project: Project, path: Path
 ) -> tuple[Finding, ...]:
-    table = project.table("tool", "uvflow", "docker")
+    """What is found in any of the images that a file makes."""
+    table, linted = project.table("tool", "uvflow", "docker"), images[0]
     ignored = settings.read(table, str(project.root / MANIFEST)).ignore
-    found = {(at.line, code, text) for check in checks for code, at, text in check(linted)}
+    found = {
+        (at.line, code, text)
+        for image, check in itertools.product(images, checks)
+        for code, at, text in check(image)
+    }
+    lines = [(number, _codes(line)) for number, line in enumerate(linted.lines, 1)]
+    for line, codes in ((1, {*ignored}), *lines):
+        unknown = sorted(codes - _RULES.keys())
+        found |= {(line, "ignore-unknown", f"there is no finding `{each}`") for each in unknown}
     return tuple(
         Finding(
             _RULES[code][0], code, message, Origin(path=path.name, line=line), _hint(code, linted)
@@ -157,8 +186,12 @@ def _hint(code: str, linted: Dockerfile) -> str:
 def _ignored(before: list[str]) -> set[str]:
     """The codes that the comments at the end of these lines name."""
     comments = itertools.takewhile(lambda line: line.lstrip().startswith("#"), reversed(before))
-    found = (codes for line in comments for codes in _IGNORE.findall(line))
-    return {code for codes in found for code in codes.replace(",", " ").split()}
+    return set[str]().union(*map(_codes, comments))
+
+
+def _codes(line: str) -> set[str]:
+    match = _IGNORE.match(line)
+    return {*match[1].replace(",", " ").split()} if match else set()
 
 
 def lint_context(project: Project, place: Path | None = None) -> LintContext:
@@ -189,7 +222,7 @@ def lint_context(project: Project, place: Path | None = None) -> LintContext:
         locking=tuple(posixpath.normpath(f"{prefix}/{file}") for file in locking),
         locked=frozenset(p.name for p in lockfile.packages) if lockfile else None,
         optional=optional_packages(lockfile, manifests) if lockfile else {},
-        development=frozenset(n for n in groups & {*default} if _is_for_development(n)),
+        development=frozenset(n for n in groups & {*default} if is_for_development(n)),
         local=frozenset(p.name.replace("-", "_") for p in local if "directory" not in p.source),
         renamed=frozenset(renamed),
         scripts=frozenset(project.table("project", "scripts")),
@@ -198,10 +231,6 @@ def lint_context(project: Project, place: Path | None = None) -> LintContext:
         is_ignored=lambda path: context.is_ignored(path, ignored),
         is_executable=lambda path: os.name == "nt" or os.access(root / path, os.X_OK),
     )
-
-
-def _is_for_development(group: str) -> bool:
-    return any(map(DEVELOPMENT.fullmatch, re.split("[-_.]", group)))
 
 
 def _renamed(distribution: str, directory: Path) -> Iterator[str]:

@@ -21,7 +21,7 @@ _PLAIN = re.compile(
     r"|(?:.*/)?(?:astral(?:-sh)?/uv|distroless/(?!python)[\w-]+|nvidia/cuda|pytorch/pytorch)(?:[:@].*)?"
 )
 # The names of stages and of groups of dependencies.
-DEVELOPMENT = re.compile(r"(?i:dev|devel|development|debug|tests?|testing|lint|typing|ci|docs)")
+_DEVELOPMENT = re.compile(r"(?i:dev|devel|development|debug|tests?|testing|lint|typing|ci|docs)")
 # How a sync leaves development out; the variables with the first uv that knows them.
 _WITHOUT_DEV = ("--no-dev", "--no-default-groups", "--only-group", "--no-group")
 _KNOWN_SINCE = {"UV_NO_DEV": (0, 8, 7), "UV_NO_DEFAULT_GROUPS": (0, 9, 9)}
@@ -81,6 +81,11 @@ class Stage:
     @property
     def inside(self) -> tuple[Parsed, ...]:
         return tuple(step for stage in self.lineage for step in stage.instructions)
+
+
+def is_for_development(name: str) -> bool:
+    """Whether a stage or a group of dependencies has such a name."""
+    return any(map(_DEVELOPMENT.fullmatch, re.split("[-_.]", name)))
 
 
 Violations = Iterator[tuple[str, Parsed | Stage, str]]  # the code, where, and what is wrong
@@ -181,16 +186,16 @@ class ShellCommand:
 class Dockerfile:
     """The instructions before the first FROM, their ARGs, the stages, the project, and the image.
 
-    The image is made by `final`: the last stage, or the last that is not for development. `base` is
-    the image below all its stages; it `is_plain` where that is a known one. `image` is every
-    instruction of these stages, `end` the state after the last. `environment_stages` are those and
-    the stages it copies from; `building` are all their commands. It `knows_files` where the build
-    context is the project's directory, and the base has nothing of it. `started` are the commands
-    that the container starts, wrappers and entry scripts included, `probes` the first of its health
-    check.
+    The image is made by `final`: the stage `target`, or the last that is not for development.
+    `base` is the image below all its stages; it `is_plain` where that is a known one. `image` is
+    every instruction of these stages, `end` the state after the last. `environment_stages` are
+    those and the stages it copies from; `building` are all their commands. It `knows_files` where
+    the build context is the project's directory, and the base has nothing of it. `started` are the
+    commands that the container starts, wrappers and entry scripts included, `probes` the first of
+    its health check.
     """
 
-    def __init__(self, text: str, context: LintContext) -> None:
+    def __init__(self, text: str, context: LintContext, target: str = "") -> None:
         text = text.removeprefix(BYTE_ORDER_MARK)
         self.context, self.lines = context, text.splitlines()
         text = text.replace("\r\n", "\n")
@@ -212,8 +217,8 @@ class Dockerfile:
         self.everything = tuple(step for stage in self.stages for step in stage.instructions)
         if not self.stages:
             return
-        named = [stage for stage in self.stages if not DEVELOPMENT.fullmatch(stage.name)]
-        self.final = (named or self.stages)[-1]
+        named = [stage for stage in self.stages if not _DEVELOPMENT.fullmatch(stage.name)]
+        self.final = self.stage(target) or (named or self.stages)[-1]
         self.image = self.final.inside
         self.base = self.final.lineage[0].image
         # Where there is an ONBUILD, the image that is built on this one has more.
@@ -280,6 +285,18 @@ class Dockerfile:
             return stage
         names = [stage.name for stage in self.stages[:20]]  # each is compared
         return self.stage("".join(difflib.get_close_matches(name, names, n=1, cutoff=0.8)))
+
+    @property
+    def targets(self) -> Iterator[str]:
+        """The numbers of the stages that start something, and that no other is made of."""
+        used = {self.final.line, *(stage.below.line for stage in self.stages if stage.below)}
+        names = (m.get("from", "") for step in self.everything for m in step.mounts)
+        taken = (*map(self.source, self.everything), *map(self.stage, names))
+        used |= {stage.line for stage in taken if stage}
+        for number, stage in enumerate(self.stages):
+            starts = any(step.keyword in {"CMD", "ENTRYPOINT"} for step in stage.instructions)
+            if starts and stage.line not in used and not is_for_development(stage.name):
+                yield str(number)
 
     def _sources(self, stage: Stage) -> tuple[Stage, ...]:
         """The stages that `stage` copies from or is built on, and itself, in their order."""
@@ -353,6 +370,11 @@ class Dockerfile:
         made = {command.environment for command in self.commands(stage.inside if stage else ())}
         words = (expanded(word, step.state.environ) for word in step.words[:-1])
         return stage is not None and made.issuperset(f"/{relative(word)}" for word in words)
+
+    def names_in_source(self, name: str) -> bool:
+        """Whether a module has that name in it, in either case."""
+        sources = (file for file in self.context.files if file.endswith(".py"))
+        return any(name.lower() in self.context.text(file).lower() for file in sources)
 
     @property
     def installs_project(self) -> bool:

@@ -196,7 +196,12 @@ def _programs(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[str, 
     if first.startswith("#!") and first.endswith("\r") and not is_mended:
         message = f"{origin} has the line ends of Windows: `{first[2:-1]}\\r` is nowhere"
         yield "start-not-there", message
-    named = [*first.split()] if first.startswith("#!") else [name] if arguments else []
+    is_mended = is_mended or any("sed " in step.text for step in linted.everything)
+    is_direct = command in linted.started[:1] and command.step.exec_form is not None
+    if is_direct and first and not (first.startswith("#!") or is_mended):
+        yield "start-not-executable", f"{origin} has no `#!` line, and no shell starts it"
+    is_sure = arguments or command in linted.probes
+    named = [*first.split()] if first.startswith("#!") else [name] if is_sure else []
     for program in map(posixpath.basename, named if linted.is_plain else ()):
         lacking = re.search(LACKING[program], linted.base) if program in LACKING else None
         if lacking and not _may_have_program(linted, program):

@@ -27,17 +27,20 @@ _INSTALLS = re.compile(
     r"uv pip (?:install|compile)\b|(?:\S*python\S* -m )?pip\S* install\b"
     r"|\S*\b(?:pdm|pipenv|poetry) (?:install|sync)\b"
 )
-# Packages that are installed by name, and options of pip and uv that have no value.
-_NAMED = re.compile(r"([A-Za-z][\w.-]*)(?:\[[\w,.-]*\])?(?:[<>=!~].*)?")
-_FLAG = re.compile(
-    r"-[IUqvy]+|--[\w-]+=.*|--(?:no-(?!binary|build-p)[\w-]+|user|system|upgrade|quiet|verbose|pre"
-    r"|(?:force-)?reinstall|(?:ignore|break|compile|disable)-[\w-]+)"
+_LOCKS = re.compile(r"uv (?:add|lock)\b(?!.* --(?:check|dry-run|frozen|locked|script)\b)")
+# Installs packages by their names, and the options and values between them.
+_BY_NAME = re.compile(
+    r"(?:uv |\S*python\S* -m )?pip\S* install\b"
+    r"(?!.* (?:-r|-e|--requirements?|--editable|--no-deps)\b)"
 )
+_OPTIONS = re.compile(
+    r" (?:-[CPcfiptw]|--(?!no-)[\w-]*(?:backend|constraints?|dir|host|index|links|mode|platform"
+    r"|prefix|python|root|settings?|strategy|target|url|version)) \S+| -\S+"
+)
+_NAMED = re.compile(r"([A-Za-z][\w.-]*)(?:\[[\w,.-]*\])?(?:[<>=!~].*)?")
 _TOOLS = {"build", "hatch", "pdm", "pip", "pipenv", "pipx", "poetry", "setuptools", "uv", "wheel"}
-_INSTALLS_NAMED = re.compile(r"(?:uv |\S*python\S* -m )?pip\S* install ")
-_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _REDIRECTS = re.compile(
-    r"\b(?:add|install) (?:[^;&|\n]{0,500} )?[A-Za-z][\w.,\[\]-]{0,50}(>=?\d[\w.]*)"
+    r"\b(?:add|install) [^;&|\n\"']{0,500}\b[A-Za-z][\w.,\[\]-]{0,50}(>=?\d[\w.]*)"
 )
 _LOCKFILES = {"pdm": "pdm.lock", "pipenv": "Pipfile.lock", "poetry": "poetry.lock"}
 _PROJECT = re.compile(r"\./?(?:\[.*\])?|(?:.*/)?pyproject\.toml")
@@ -140,33 +143,24 @@ def _passed_over(linted: Dockerfile) -> Violations:
 
 
 def _beside_the_lock(linted: Dockerfile) -> Violations:
-    """What is locked anew, or installed by its name."""
+    """What is locked anew, or installed by its name; a pinned tool may have a reason."""
+    code = "lockfile-passed-over"
     for command in linted.building:
-        named = " ".join(command.words[:2])
-        is_dry = command.has("--check", "--dry-run", "--frozen", "--locked", "--script")
-        if named in {"uv add", "uv lock"} and not is_dry:
-            message = f"`{named}` chooses versions in every build"
-            yield "lockfile-passed-over", command.step, message
-        elif linted.context.locked is not None and (names := _named_alone(command)):
-            message = f"{', '.join(names)}: installed, and not from uv.lock"
-            yield "lockfile-passed-over", command.step, message
+        if _LOCKS.match(command.text):
+            message = f"`{' '.join(command.words[:2])}` chooses versions in every build"
+            yield code, command.step, message
+        elif linted.context.locked is not None and _BY_NAME.match(command.text):
+            of_tool = not command.starts("uv") or command.has("--system", "--target", "--prefix")
+            words = _OPTIONS.sub("", command.text).partition("install ")[2].split()
+            found = [
+                m[1] for w in words if (m := _NAMED.fullmatch(w)) and not (of_tool and "==" in w)
+            ]
+            if names := [name for name in found if name not in _TOOLS]:
+                yield code, command.step, f"{', '.join(names)}: installed, and not from uv.lock"
     for step in dict.fromkeys(command.step for command in linted.building):
-        if match := _REDIRECTS.search(_QUOTED.sub("", step.text)):
+        if match := _REDIRECTS.search(step.text):
             message = f"a shell takes the `{match[1]}` without quotes for a file to write"
-            yield "lockfile-passed-over", step, message
-
-
-def _named_alone(command: ShellCommand) -> list[str]:
-    """The packages that it installs by their names; those of a pinned tool may have a reason."""
-    is_else = command.has("-r", "-e", "--requirement", "--editable", "--no-deps")
-    if is_else or not _INSTALLS_NAMED.match(command.text):
-        return []
-    words = command.words[command.words.index("install") :]
-    pairs = [*itertools.pairwise(words)]
-    free = [word for before, word in pairs if _FLAG.fullmatch(before) or before[0] != "-"]
-    is_tool = not command.starts("uv") or command.has("--system", "--target", "-t", "--prefix")
-    found = [m[1] for w in free if (m := _NAMED.fullmatch(w)) and not (is_tool and "==" in w)]
-    return [name for name in found if name not in _TOOLS]
+            yield code, step, message
 
 
 def _is_other_list(linted: Dockerfile, command: ShellCommand) -> bool:
@@ -201,15 +195,15 @@ def _source(linted: Dockerfile) -> Violations:
 def _layers(linted: Dockerfile) -> Violations:
     for command in linted.commands(linted.image):
         is_pip = command.program in {"pip", "pip3"} and BY_PIP.match(command.text)
-        is_without = command.has(*_WITHOUT_CACHE)
+        is_without, tool = command.has(*_WITHOUT_CACHE), "pip" if is_pip else "uv"
         is_removed = _REMOVES_CACHE.search(command.step.text)
         chosen = command.environ.get("UV_CACHE_DIR", "")
         caches = (m.get("target", "") for m in command.step.mounts if m.get("type") == "cache")
         is_root = command.state.is_root or "HOME" in command.environ
         caches = (t for t in caches if chosen or is_root or not t.startswith("/root/"))
-        kept = (chosen.startswith(t) if chosen else ".cache" in t or "$" in t for t in caches)
+        own = re.compile(rf"\$|\.cache(?:/{tool}.*)?/?$")
+        kept = (chosen.startswith(t) if chosen else own.search(t) for t in caches)
         if (command.installs or is_pip) and not (is_without or is_removed or any(kept)):
-            tool = "pip" if is_pip else "uv"
             yield "uv-cache-in-layer", command.step, f"{tool}'s cache becomes part of the layer"
     installs = [command for command in linted.building if command.installs]
     by_uv = any(c.has("--compile-bytecode", "UV_COMPILE_BYTECODE") for c in installs)
@@ -249,8 +243,8 @@ def _debian_packages(linted: Dockerfile) -> Violations:
         compilers = [word for word in command.words if _COMPILERS.fullmatch(word)]
         if compilers and not _PURGES.search(command.step.text):
             yield "compiler-in-image", command.step, f"only a build needs {', '.join(compilers)}"
-        is_handled = "/var/lib/apt" in f"{command.step.flags} {command.step.text}"
-        if not is_handled and not command.starts("apk"):
+        lists = "--no-cache|/var/cache/apk" if command.starts("apk") else "/var/lib/apt"
+        if not re.search(lists, f"{command.step.flags} {command.step.text}"):
             yield "apt-lists-kept", command.step, "the package lists stay in the layer"
 
 
@@ -261,6 +255,9 @@ def _build_context(linted: Dockerfile) -> Violations:
         stage = linted.source(step)
         for name in filter(None, (step.flag("from"), *(m.get("from") for m in step.mounts))):
             message = f"there is no stage {name}"
+            made = {each.keyword for each in stage.inside} if stage else {"RUN"}
+            if made.isdisjoint({"RUN", "COPY", "ADD"}) and step.words[0].endswith("/.venv"):
+                yield "copy-missing", step, f"the stage {name} has no {step.words[0]}"
             if linted.stage(name) is None and stage:
                 yield "copy-missing", step, f"{message}, did you mean {stage.name}?"
             elif linted.stage(name) is None and _BARE.fullmatch(name) and name not in named:
@@ -273,7 +270,9 @@ def _build_context(linted: Dockerfile) -> Violations:
     if any("/" in path and has(path.partition("/")[2]) for _, _, path, _ in missing):
         return  # the build context is the directory above
     for code, step, path, rest in missing:
-        yield code, step, f"{path} is not in the build context{rest}"
+        is_there = path in linted.context.files
+        where = "excluded by .dockerignore" if is_there else "not in the build context"
+        yield code, step, f"{path} is {where}{rest}"
 
 
 def _environments(linted: Dockerfile) -> Violations:

@@ -1,7 +1,6 @@
 """What is wrong with the image of a hand-written Dockerfile. Pure."""
 
 import re
-from collections.abc import Iterator
 
 from uvflow.docker.base_image import newest_release, specifier
 from uvflow.docker.debian import loaded
@@ -12,8 +11,14 @@ from uvflow.redaction import redacted_urls
 
 _PYTHON = re.compile(r"(?:docker\.io/)?(?:library/)?python(?::(?P<tag>.*))?")
 _PYTHON_OF_UV = re.compile(r"\buv python install\b|\s--python\b|\bUV_PYTHON(?:_PREFERENCE)?[ =]")
-_PINNED = re.compile(r"3\.\d+.*-(?:trixie|bookworm|bullseye|buster|alpine|windows)")
-_MOVES = re.compile(r"(?:[^@$]*/)?[^:@$/]+(?::latest)?")  # no tag and no digest
+_PINNED = re.compile(r"3\.\d+.*-(?:trixie|bookworm|bullseye|buster|alpine\d|windows)")
+# No digest, and no tag, or one for whatever is current.
+_MOVES = re.compile(
+    r"(?:[^@$]*/)?[^:@$/]+(?::(?:latest|stable|edge|rolling|lts|debian|alpine|ubuntu)(?:-slim)?)?"
+)
+_ENDED = re.compile(
+    r".*(?::[^/]*\b(?:jessie|stretch|buster|bullseye)\b|\bpython:?3\.\d\b|\bubuntu:1)"
+)
 _SECRET = re.compile(
     r"\w*(?:PASSW(?:OR)?D|TOKEN|SECRET)|(?:\w*_)?(?:PASS|SECRET_KEY(?:_BASE)?|CREDENTIALS?"
     r"|(?:API|ACCESS|PRIVATE|ENCRYPTION|SIGNING)_?KEY)",
@@ -40,6 +45,7 @@ _LOGIN = re.compile(
     \b (?: authorization | (?:private|job|deploy|x-[\w-]{0,20})-token | x-[\w-]{0,20}key )
     \s*:\s* (?: (?:bearer|basic|token|digest|negotiate)\s+ )?+ [^\s"'$]
     | \bcurl\b [^\n]{0,500} \s (?:-u|--user|--proxy-user) [\s=]? ["']? [^\s"':]*: [^\s"'$]
+    | \bmachine\s+\S{1,99}\s+login\s+\S{1,99}(?:\s|\\n)+password\s+[^\s"'$]
     | \s--oauth2-bearer [\s=] ["']? [^\s"'$]
     | \s-- (?!disabled-) [\w-]{0,30} (?:password|passwd|token|api-key) [\s=] ["']? [^\s"'$-]
     """,
@@ -54,7 +60,9 @@ _KEEPS = re.compile(
 _GIVEN = re.compile(r"://[^\s/@:]*:\$\{?(\w+)\}?@")  # a password by a variable, in a URL
 _UNVERIFIED = re.compile(
     r"\bUV_INSECURE_HOST=[\"']?\w|\bPIP_TRUSTED_HOST=|--trusted-host\b|--allow-insecure-host\b"
+    r"|\bcurl [^;&|\n]{0,300}(?<=\s)(?:-[a-zA-Z]{0,9}k|--insecure)\b|--no-check-certificate\b"
 )
+_DOWNLOAD = re.compile(r"\bhttps?://(?!\S*\.git\b|astral\.sh/uv/install)")
 _DEBUGS = {"DEBUG", "DJANGO_DEBUG", "FLASK_DEBUG"}
 _VARIABLE = re.compile(r"\$(?:\([^)]*\)|\{[^}]*\}|\w+)")
 # A variable as the password or none, a user name (a token for HTTP), or an address.
@@ -71,11 +79,14 @@ def _base_images(linted: Dockerfile) -> Violations:
         is_pinned = _PINNED.match(python["tag"] or "") if python else not _MOVES.fullmatch(image)
         if not is_open and not is_pinned:
             is_minor = python and re.match(r"3\.\d", python["tag"] or "")
-            becomes = "to another Debian" if is_minor else "to whatever is the latest"
+            system = "Alpine" if "alpine" in image else "Debian"
+            becomes = f"to another {system}" if is_minor else "to whatever is the latest"
             yield "base-not-pinned", stage, f"{image} is not pinned: it will move {becomes}"
+        if not is_stage and _ENDED.match(image):
+            yield "base-ended", stage, f"{image} gets no security updates any more"
     # A whole image also has programs that a service may call.
-    commands, base = (*linted.started, *linted.probes), linted.final.lineage[0]
-    is_used = linted.is_for_checks or any(c.program in LACKING for c in commands)
+    base, programs = linted.final.lineage[0], {c.program for c in (*linted.started, *linted.probes)}
+    is_used = linted.is_for_checks or programs & LACKING.keys() - {"sh", "uv"}
     is_whole = re.search(r"^(?!.*(?:@|slim|alpine|windows)).*\bpython", base.image)
     if linted.started and linted.is_plain and is_whole and not is_used:
         yield "compiler-in-image", base, f"{base.image} has compilers, which only a build needs"
@@ -92,10 +103,6 @@ def _pythons(linted: Dockerfile) -> Violations:
         version = re.search(r"python:?(3\.\d+)", base.image)
         if version and (installs or stage == linted.final):
             versions[version[1], "alpine" in base.image] = base
-    for stage in () if chooses else linted.environment_stages:
-        for image, pin in _pins(linted, stage):
-            message = f".python-version asks for {pin}, and {image} has or will have another"
-            yield "python-not-allowed", stage.lineage[0], message
     for (minor, _), base in versions.items():
         if linted.has_project and not chooses and newest_release(allowed, minor) is None:
             yield "python-not-allowed", base, f"requires-python `{allowed}` excludes {base.image}"
@@ -108,17 +115,19 @@ def _pythons(linted: Dockerfile) -> Violations:
         yield "pythons-differ", [*versions.values()][-1], message
 
 
-def _pins(linted: Dockerfile, stage: Stage) -> Iterator[tuple[str, str]]:
-    """The base image that has another Python than .python-version asks for, and that."""
-    image, commands = stage.lineage[0].image, linted.commands(stage.instructions)
-    there = re.search(r"python:?(3\.\d+)(\.\d+)?", image)
-    allowed = specifier(linted.context.requires_python, "requires-python")
-    if there is None or newest_release(allowed, there[1]) is None:
-        return
-    for command in (c for c in commands if c.starts("uv", "sync") or c.run_syncs):
-        asked = re.match(r"(?:c?python@?)?(3\.\d+)(\.\d+)?\s*$", linted.pin(command))
-        if asked and asked.groups() not in {(there[1], None), there.groups()}:
-            yield image, asked[0].strip()
+def _pins(linted: Dockerfile) -> Violations:
+    """.python-version against the base images, where nothing else chooses a Python."""
+    chooses = any(_PYTHON_OF_UV.search(step.text) for step in linted.everything)
+    for stage in () if chooses else linted.environment_stages:
+        base, commands = stage.lineage[0], linted.commands(stage.instructions)
+        there = re.search(r"python:?(3\.\d+)(\.\d+)?", base.image)
+        reads = (c for c in commands if there and (c.starts("uv", "sync") or c.run_syncs))
+        for pin in dict.fromkeys(map(linted.pin, reads)):
+            asked = re.match(r"(?:c?python@?)?(3\.\d+)(\.\d+)?\s*$", pin)
+            if there and asked and asked.groups() not in {(there[1], None), there.groups()}:
+                other = f"{base.image} has or will have another"
+                message = f".python-version asks for {asked[0].strip()}, and {other}"
+                yield "python-not-allowed", base, message
 
 
 def _libraries(linted: Dockerfile) -> Violations:
@@ -178,7 +187,8 @@ def _process(linted: Dockerfile) -> Violations:
         if {"", "."} & {*path.split(":")}:
             yield "path-empty-element", step, f"PATH={path} searches the current directory"
         for name in dict(step.assignments).keys() & _DEBUGS:
-            if linted.end.environ[name].lower() in {"1", "true", "yes", "on"}:
+            is_on = linted.end.environ[name].lower() in {"1", "true", "yes", "on"}
+            if is_on and (name == "FLASK_DEBUG" or linted.names_in_source(name)):
                 yield "debug-mode", step, f"{name} turns debug mode on"
     for step in linted.steps("STOPSIGNAL"):
         if re.fullmatch(r"(?:SIG)?KILL|9", step.text):
@@ -207,7 +217,8 @@ def _secrets(linted: Dockerfile) -> Violations:
         text = _NAME.sub("//", text) if step.keyword == "LABEL" else text
         url = "a URL with a password or a token" if redacted_urls(text) != text else ""
         key = "a key" if _KEY.search(text) else ""
-        login = "a password or a token" if step.keyword == "RUN" and _LOGIN.search(text) else ""
+        has_login = step.keyword in {"ADD", "COPY", "RUN"} and _LOGIN.search(text)  # in heredocs
+        login = "a password or a token" if has_login else ""
         if is_kept and step.keyword == "ENV" and arguments & {*_GIVEN.findall(step.text)}:
             url = "a URL with the password of the build"
         is_written = is_kept and step.keyword == "RUN" and _KEEPS.search(step.text)
@@ -217,6 +228,8 @@ def _secrets(linted: Dockerfile) -> Violations:
             yield "secret-in-image", step, f"{what} is in {where}"
         if step.keyword in {"ARG", "ENV", "RUN"} and _UNVERIFIED.search(step.text):
             yield "tls-not-verified", step, "what is installed may come from anyone"
+        if step.keyword == "ADD" and not step.flag("checksum") and _DOWNLOAD.search(step.text):
+            yield "download-unchecked", step, "nothing says that every build gets the same file"
         files = tuple(filter(_SECRET_FILE.fullmatch, step.copied))
         if files and (is_kept or any(o.startswith(files) for o in linted.end.files.values())):
             yield "env-file-in-image", step, "a file of secrets is in a layer"
@@ -228,4 +241,7 @@ def _context(linted: Dockerfile) -> Violations:
         yield "context-not-ignored", whole, f"it copies {', '.join(linted.context.not_ignored)}"
 
 
-CHECKS = (_base_images, _pythons, _libraries, _uv_in_image, _user, _process, _secrets, _context)
+CHECKS = (
+    *(_base_images, _pythons, _pins, _libraries, _uv_in_image, _user, _process, _secrets),
+    _context,
+)

@@ -5,7 +5,13 @@ import re
 
 from uvflow.docker.lint import shell
 from uvflow.docker.lint.model import BY_PIP, NO_PROJECT, Dockerfile, ShellCommand, Violations
-from uvflow.docker.lint.needs import DISTRIBUTIONS, SERVER_PROGRAMS, missing
+from uvflow.docker.lint.needs import (
+    DISTRIBUTIONS,
+    SERVER_PROGRAMS,
+    import_folders,
+    missing,
+    module_text,
+)
 from uvflow.docker.lint.parse import expanded
 from uvflow.docker.lint.server import WEB_SERVERS, is_configured, ports, unknown_path, unserved
 
@@ -25,6 +31,7 @@ _OF_IMAGES = re.compile(r"(?:CUDA|NV|PYTHON|UV_).*|GPG_KEY|HOME|HOSTNAME|LANG|PA
 _DEPLOYS = re.compile(r"\.ya?ml$|\.toml$|(?:^|/)\.env|(?:^|/)app\.json$")  # may set variables
 _LINKS = re.compile(r"PATH=|bashrc|profile|^(?:cp|ln|mv) .*bin")  # what changes PATH, or fills it
 _MAY_INSTALL = re.compile(r"\b(?:sync|venv|run|make|conda|just|task)\b|\.sh\b|setup")
+_RUNS = re.compile(r"\.run\((?:[^()]|\([^()]*\))*\b(?:debug|reload) *= *True\b")
 _LOCAL = re.compile(r"(?:127\.0\.0\.1|localhost|\[?::1\]?)(?::\d+)?")
 
 
@@ -152,11 +159,13 @@ def _is_behind_proxy(linted: Dockerfile) -> bool:
 
 def _servers(linted: Dockerfile) -> Violations:
     is_behind = _is_behind_proxy(linted)
-    is_production = any(c.program in SERVER_PROGRAMS and not _develops(c) for c in linted.started)
+    is_production = any(
+        c.program in SERVER_PROGRAMS and not _develops(linted, c) for c in linted.started
+    )
     for command in linted.started:
-        if _develops(command) and is_production and "SHLVL" in command.environ:
+        if _develops(linted, command) and is_production and "SHLVL" in command.environ:
             continue  # a script that has the choice
-        if _develops(command):
+        if _develops(linted, command):
             yield "development-server", command.step, "this starts a development server"
         address = command.option("--host", "--bind", "-b", "-h", "--server.address")
         is_bare = not command.has(*_NO_OPTIONS.get(command.program, ()))
@@ -169,9 +178,15 @@ def _servers(linted: Dockerfile) -> Violations:
             yield "listens-locally", command.step, f"only the container itself reaches {local}"
 
 
-def _develops(command: ShellCommand) -> bool:
+def _develops(linted: Dockerfile, command: ShellCommand) -> bool:
     options = {"--reload", "runserver", _DEVELOPMENT.get(command.program, "--reload")}
-    return not options.isdisjoint(command.words[1:]) and "celery" not in command.words
+    modules = [word.removesuffix(".py") for word in command.words if word.endswith(".py")]
+    modules += filter(None, [command.option("-m", "--module")])
+    folders = import_folders(linted, command)
+    names = (name.replace("/", ".") for name in modules[:1])
+    by_source = any(_RUNS.search(module_text(linted, name, folders)) for name in names)
+    is_open = options.isdisjoint(command.words[1:]) or "celery" in command.words
+    return by_source or not is_open
 
 
 def _is_for_here(command: ShellCommand) -> bool:
