@@ -212,6 +212,8 @@ def test_the_project_may_be_below_the_dockerfile(tree: Tree) -> None:
 def test_what_compose_alone_reads_may_be_in_the_context(tree: Tree) -> None:
     root = tree({**PROJECT, ".env": "# x\nCOMPOSE_PROJECT_NAME=shop\n"})
     assert lint_context(Project.load(root)).not_ignored == ()
+    (root / ".envrc").write_text("use flake\nexport TOKEN=$(pass token)\n")
+    assert lint_context(Project.load(root)).not_ignored == ()
     (root / ".env").write_text("COMPOSE_PROJECT_NAME=shop\nTOKEN=x\n")
     assert lint_context(Project.load(root)).not_ignored == (".env",)
 

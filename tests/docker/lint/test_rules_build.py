@@ -355,7 +355,7 @@ def test_a_cache_mount_that_is_not_of_uv() -> None:
     "line",
     [
         f"RUN {APT.format('gcc')} && uv pip list && apt-get purge -y --auto-remove gcc",
-        "RUN apk add --no-cache --virtual .build gcc && uv pip list && apk del .build",
+        "RUN apk add --no-cache --virtual .build gcc && uv pip list && apk --purge del .build",
     ],
 )
 def test_a_compiler_that_the_same_step_removes(line: str) -> None:

@@ -195,6 +195,7 @@ def test_a_compose_file_may_have_the_command() -> None:
     assert changed(CMD, f"{UV}\n{CMD}", context) == []
     entry = f'{UV}\nENTRYPOINT ["uv", "run", "--no-sync"]'
     assert changed(CMD, entry, context) == []
+    assert changed(CMD, 'CMD ["bash"]', context) == []
     assert changed(CMD, entry) == [("starts-nothing", 14)]
 
 

@@ -51,6 +51,10 @@ def test_a_script_runs_what_it_is_given() -> None:
     assert started("bash", "/entry", "y", scripts=script)[-1] == "y"
 
 
+def test_a_script_starts_nothing_by_its_end() -> None:
+    assert started("/entry", scripts={"/entry": "#!/bin/sh\ny\nexit $?\n"})[-1] == "y"
+
+
 def test_a_script_that_starts_itself_ends() -> None:
     assert len(started("/entry", scripts={"/entry": "/entry"})) < 20
 

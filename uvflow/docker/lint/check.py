@@ -111,6 +111,8 @@ _MOST_BYTES, _MOST_INSTRUCTIONS, _MOST_COMMANDS = 1 << 16, 500, 1000
 
 _MOST_TARGETS = 4  # besides the last, each of which is checked as a whole
 
+# A line of .env that is not for compose alone, and not computed.
+_SETS = re.compile(r"(?m)^[ \t]*(?:export +)?(?!COMPOSE_)\w+ *= *[\"']?[^\s\"'$#]")
 _IGNORE = re.compile(r"\s*#\s*uvflow\s+ignore\s*=\s*([a-z, -]+)")
 
 
@@ -205,8 +207,8 @@ def lint_context(project: Project, place: Path | None = None) -> LintContext:
     places = (project.root / "Dockerfile.dockerignore", root / ".dockerignore")
     ignored = next((text for text in map(text_if_there, places) if text is not None), "")
     missing = (n.removeprefix("**/") for n in context.missing_patterns(ignored, root))
-    by_any = re.search(r"(?m)^(?!COMPOSE_|#)\S", context.source_text(root / ".env"))
-    missing = (n for n in missing if n != ".env" or by_any)  # and not by compose alone
+    files = {n: context.source_text(root / n) for n in (".env", ".envrc")}
+    missing = (n for n in missing if n not in files or _SETS.search(files[n]))
     lockfile = read_lockfile(project.lockfile) if project.lockfile.exists() else None
     local = lockfile.local_packages if lockfile else ()
     groups = {*group_names(project.manifest)}

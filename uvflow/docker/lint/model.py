@@ -387,8 +387,8 @@ class Dockerfile:
 
     @property
     def composed(self) -> str:
-        """The compose files beside it, where one has a `command` or an `entrypoint`."""
-        files = [f for f in self.context.files if re.fullmatch(r"(docker-)?compose.*\.ya?ml", f)]
+        """The compose files, where one has a `command` or an `entrypoint`."""
+        files = [file for file in self.context.files if re.search(r"compose.*\.ya?ml$", file)]
         text = "\n".join(map(self.context.text, files))
         return text if re.search(r"^ +(command|entrypoint):", text, re.MULTILINE) else ""
 

@@ -47,7 +47,9 @@ _PROJECT = re.compile(r"\./?(?:\[.*\])?|(?:.*/)?pyproject\.toml")
 _COMPILERS = re.compile(r"gcc|g\+\+|clang|cmake|make|build-essential|rustc|cargo|.+-dev")
 _ADDS = re.compile(r"apt(-get)? .*\binstall\b|apk .*\badd\b")
 _UPDATES = re.compile(r"apt(-get)? .*\bupdate\b")
-_PURGES = re.compile(r"\bapt(?:-get)? .{0,200}\b(?:purge|remove|autoremove)\b|\bapk del\b")
+_PURGES = re.compile(
+    r"\bapt(?:-get)? .{0,200}\b(?:purge|remove|autoremove)\b|\bapk\b.{0,200}\bdel\b"
+)
 _WITHOUT_CACHE = ("--no-cache", "--no-cache-dir", "-n", "UV_NO_CACHE", "PIP_NO_CACHE_DIR")
 _REMOVES_CACHE = re.compile(r"\brm -\w+ [^;&]{0,200}\bcache\b|\buv cache clean\b")
 _WITHOUT_PYTHON = re.compile(

@@ -42,7 +42,8 @@ def _nothing(linted: Dockerfile) -> Violations:
     for command in linted.started:
         words = command.words
         option = words[1] if len(words) > 1 else ""
-        if command is linted.started[-1] and all(map(shell.is_interpreter, words)):
+        is_last = command is linted.started[-1] and not linted.composed
+        if is_last and all(map(shell.is_interpreter, words)):
             yield "starts-nothing", command.step, f"{command.text} is only a prompt"
         is_known, by_shell = command.program in DISTRIBUTIONS, "SHLVL" in command.environ
         variables = [word for word in words if re.search(r"\$\{?[A-Z_]", word)]
@@ -54,7 +55,7 @@ def _nothing(linted: Dockerfile) -> Violations:
             yield "starts-nothing", command.step, f"{words[0]} has no option {option}"
         for wrong in filter(command.has, _NO_OPTIONS.get(command.program, ())):
             yield "starts-nothing", command.step, f"{command.program} has no option {wrong}"
-        if command.starts("uv", "run") and not _runs(command) and not linted.composed:
+        if is_last and command.starts("uv", "run") and not _runs(command):
             yield "starts-nothing", command.step, "`uv run` is given no command: it starts nothing"
 
 

@@ -14,7 +14,7 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")  # before a command, for it alone
 _COMMENT = re.compile(r"(?m)(?:^|(?<=\s))#.*$")
 _SEPARATORS = "();|&\n"
 _KEYWORDS = {"if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", "sudo"}
-_ENDS = {"fi", "done", "esac", "}"}
+_ENDS = {"fi", "done", "esac", "}", "exit"}
 _SHELL = re.compile(r"(?:.*/)?(?:ash|bash|dash|sh|su|zsh)")
 _LOGIN = re.compile(r"-\w*l\w*|--login|-")
 PATH_OF_PROFILE = "/usr/local/bin:/usr/bin:/bin"  # Debian's /etc/profile sets it
