@@ -16,9 +16,7 @@ from uvflow.paths import MANIFEST
 # The program of a server → the options for its address.
 SERVER_PROGRAMS = {each.command.split()[0]: each.address for each in SERVERS.values()}
 # A program, or the module of `python -m` → the distribution that it is from.
-DISTRIBUTIONS = {
-    name: name for name in ("alembic", "celery", "flask", "streamlit", *SERVER_PROGRAMS)
-}
+DISTRIBUTIONS = {n: n for n in ("alembic", "celery", "flask", "streamlit", *SERVER_PROGRAMS)}
 DISTRIBUTIONS |= {name: name for name in ("hatch", "pdm", "pipenv", "poetry")}
 DISTRIBUTIONS |= {"fastapi": "fastapi-cli", "waitress-serve": "waitress"}
 # Distributions with worker classes of gunicorn, which begin with their names.

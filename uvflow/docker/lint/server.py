@@ -36,11 +36,7 @@ _OPEN_ROUTES = re.compile(
     """,
     re.VERBOSE,
 )
-_CLASSES = {
-    **dict(FRAMEWORKS.values()),
-    "get_asgi_application": "asgi",
-    "get_wsgi_application": "wsgi",
-}
+_CLASSES = dict(FRAMEWORKS.values()) | {f"get_{i}_application": i for i in ("asgi", "wsgi")}
 
 
 def is_configured(linted: Dockerfile, command: ShellCommand) -> bool:
