@@ -10,10 +10,6 @@ from uvflow.docker.source import Sources, import_names
 APP = "from fastapi import FastAPI\n\napp = FastAPI()\n"
 
 
-def wheel(table: dict[str, object]) -> dict[str, object]:
-    return {"hatch": {"build": {"targets": {"wheel": table}}}}
-
-
 @pytest.mark.parametrize(
     ("path", "line", "name", "base"),
     [
@@ -60,33 +56,74 @@ def test_a_directory_with_a_project_of_its_own_has_no_module_of_this_one(tree: T
     assert [module.path for module in modules] == ["main.py", "tools_of/x.py"]
 
 
+WHEEL = "[tool.hatch.build.targets.wheel]\n"
+BACKEND = "[tool.uv.build-backend]\n"
+
+
 @pytest.mark.parametrize(
     ("tool", "path", "name"),
     [
-        ({}, "src/shop/main.py", "shop.main"),
-        ({}, "shop/main.py", "shop.main"),
-        ({}, "other/main.py", None),
-        ({"uv": {"build-backend": {"module-name": "a.b"}}}, "src/a/b/main.py", "a.b.main"),
-        ({"uv": {"build-backend": {"module-root": "code"}}}, "code/shop/main.py", "shop.main"),
-        (
-            {"uv": {"build-backend": {"module-root": "", "module-name": ["x", "y"]}}},
-            "y/main.py",
-            "y.main",
-        ),
-        (wheel({"packages": ["src/py/app"]}), "src/py/app/main.py", "app.main"),
-        (wheel({"sources": {"backend": "shop_api"}}), "backend/main.py", "shop_api.main"),
-        (wheel({"sources": ["src"]}), "src/shop/main.py", "shop.main"),
-        ({"setuptools": {"package-dir": {"a.b": "web"}}}, "web/x/main.py", "a.b.x.main"),
-        ({"setuptools": {"package-dir": {"": "lib"}}}, "lib/shop/main.py", "shop.main"),
-        ({"setuptools": {"packages": {"find": {"where": ["py"]}}}}, "py/z/main.py", "z.main"),
-        ({"uv": {"build-backend": 1}, "setuptools": []}, "src/shop/main.py", "shop.main"),
+        ("", "src/shop/main.py", "shop.main"),
+        ("", "shop/main.py", "shop.main"),
+        ("", "other/main.py", None),
+        (f"{BACKEND}module-name = 'a.b'", "src/a/b/main.py", "a.b.main"),
+        (f"{BACKEND}module-root = 'code'", "code/shop/main.py", "shop.main"),
+        (f"{BACKEND}module-root = ''\nmodule-name = ['x', 'y']", "y/main.py", "y.main"),
+        (f"{WHEEL}packages = ['src/py/app']", "src/py/app/main.py", "app.main"),
+        (f"{WHEEL}packages = ['py/app/']", "py/app/main.py", "app.main"),
+        (f"{WHEEL}sources = {{backend = 'shop_api'}}", "backend/main.py", "shop_api.main"),
+        (f"{WHEEL}sources = ['backend']", "backend/shop/main.py", "shop.main"),
+        ("[tool.hatch.build]\nsources = ['py']", "py/shop/main.py", "shop.main"),
+        ("[tool.setuptools]\npackage-dir = {'a.b' = 'web'}", "web/x/main.py", "a.b.x.main"),
+        ("[tool.setuptools]\npackage-dir = {'' = 'lib'}", "lib/shop/main.py", "shop.main"),
+        ("[tool.setuptools.packages.find]\nwhere = ['py']", "py/z/main.py", "z.main"),
+        ("[tool.pdm.build]\npackage-dir = 'py'", "py/z/main.py", "z.main"),
+        ("[tool.poetry]\npackages = [{include = 'z', from = 'lib'}]", "lib/z/main.py", "z.main"),
+        ("[tool.poetry]\npackages = [{include = 'z/**/*.py'}]", "z/main.py", "z.main"),
+        ("[tool]\nsetuptools = []\n[tool.uv]\nbuild-backend = 1", "src/z/main.py", "z.main"),
     ],
 )
 def test_a_module_of_a_package_is_named_as_the_build_backend_installs_it(
-    tree: Tree, tool: dict[str, object], path: str, name: str | None
+    tree: Tree, tool: str, path: str, name: str | None
 ) -> None:
-    root = tree({path: APP})
-    sources = Sources(root, {root: import_names("shop", {"tool": tool})})
-    [module] = sources.modules
+    root = tree({path: APP, "pyproject.toml": f"{tool}\n"})
+    [module] = Sources(root, {root: import_names("shop", root)}).modules
     assert module.is_installed == (name is not None)
     assert module.name == (name or "other.main")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"setup.cfg": "[options]\npackage_dir =\n    = code\n"},
+        {"setup.cfg": "[options]\npackage_dir = =code\n"},
+        {"setup.py": "setup(package_dir={'': 'code'}, packages=find_packages('code'))\n"},
+    ],
+)
+def test_the_older_files_of_setuptools_name_directories_as_well(
+    tree: Tree, files: dict[str, str]
+) -> None:
+    root = tree({"code/z/main.py": APP, **files})
+    assert "z.main" in Sources(root, {root: import_names("shop", root)}).by_name
+
+
+def test_what_setup_py_computes_is_passed_over(tree: Tree) -> None:
+    root = tree({"setup.py": "setup(package_dir=directories())\n", "setup.cfg": "?\n"})
+    assert import_names("shop", root) == {"src": "", "shop": "shop", "src/shop": "shop"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbfimport shop\n",
+        b"# -*- coding: latin-1 -*-\nimport shop  # \xe9\n",
+    ],
+)
+def test_a_source_is_read_in_its_own_encoding(tree: Tree, data: bytes) -> None:
+    root = tree({"main.py": ""})
+    (root / "main.py").write_bytes(data)
+    assert Sources(root).by_name["main"].imported_packages == {"shop"}
+
+
+def test_an_encoding_that_there_is_not_makes_no_source(tree: Tree) -> None:
+    assert not Sources(tree({"main.py": "# coding: klingon\n"})).by_name["main"].text

@@ -14,6 +14,7 @@ from uvflow.docker.source import Sources
 from uvflow.docker.start import Search, Start
 from uvflow.errors import DiskError, UsageError
 from uvflow.project.manifest import Project, parse_manifest
+from uvflow.project.schema import BYTE_ORDER_MARK
 
 FASTAPI = {"main.py": "from fastapi import FastAPI\n\napp = FastAPI()\n"}
 FLASK = {"src/shop/web.py": "from flask import Flask\n\ndef create_app():\n    return Flask('x')\n"}
@@ -172,6 +173,10 @@ def test_a_procfile_comes_before_what_the_sources_make(tree: Tree) -> None:
     found = start(tree({**FASTAPI, "Procfile": text}), "fastapi", "uvicorn")
     assert found.command == ("gunicorn", "site.wsgi", "--log-file", "-")
     assert (found.port, found.environment) == (8000, (("PORT", "8000"),))
+
+
+def test_a_procfile_may_begin_with_a_byte_order_mark(tree: Tree) -> None:
+    assert start(tree({"Procfile": f"{BYTE_ORDER_MARK}web: sh x\n"})).command == ("sh", "x")
 
 
 @pytest.mark.parametrize("command", ["gunicorn 'a:b", "gunicorn -b :$PORT a:b\\"])

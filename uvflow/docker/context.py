@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path, PurePosixPath
+from tokenize import detect_encoding
 
 from packaging.utils import canonicalize_name
 
@@ -215,10 +217,14 @@ def files_in(root: Path) -> Iterator[PurePosixPath]:
 
 
 def source_text(path: Path) -> str:
-    """Empty where it cannot be read, is not text, or is long enough to be generated."""
+    """As Python reads it: with a BOM, or in the encoding that its first lines name (PEP 263).
+
+    Empty where it cannot be read, is not text, or is long enough to be generated.
+    """
     try:
-        return read_regular(path, _LONGEST_SOURCE).decode()
-    except (OSError, UnicodeDecodeError):
+        data = read_regular(path, _LONGEST_SOURCE)
+        return data.decode(detect_encoding(BytesIO(data).readline)[0])
+    except (OSError, SyntaxError, LookupError, UnicodeError):
         return ""
 
 

@@ -15,6 +15,7 @@ from uvflow.docker.settings import Settings
 from uvflow.docker.source import Sources
 from uvflow.files import text_if_there
 from uvflow.project.manifest import Project
+from uvflow.project.schema import BYTE_ORDER_MARK
 
 _PORT = 8000
 _RESERVED = 1023  # the highest port of root's
@@ -71,7 +72,8 @@ class Evidence:
 
     def file(self, name: str) -> str:
         path = self.project.root / name
-        return "" if path.is_dir() else text_if_there(path, _MOST) or ""
+        text = "" if path.is_dir() else text_if_there(path, _MOST) or ""
+        return text.removeprefix(BYTE_ORDER_MARK)
 
     def _compose_services(self, text: str) -> dict[str, Mapping[str, Any]]:
         """The services of a compose file, each with what it extends."""

@@ -25,7 +25,7 @@ from uvflow.lockfile.selection import (
     packages_to_build,
 )
 from uvflow.paths import MANIFEST
-from uvflow.project.manifest import Project, Table, default_groups, manifest_in
+from uvflow.project.manifest import Project, Table, default_groups
 from uvflow.project.profiles import ALL, Profile
 from uvflow.project.python import MOST_REQUESTS, python_requests
 from uvflow.uv import Uv
@@ -208,7 +208,7 @@ class Facts:
         for directory, name in directories.items():
             path = Path(os.path.normpath(self.project.workspace / directory))
             is_installed = name in self.local_packages
-            packages[path] = import_names(name, manifest_in(path)) if is_installed else {}
+            packages[path] = import_names(name, path) if is_installed else {}
         edges = self.package.table.get("dependencies", ()) if self.package else ()
         return Search(
             project=self.project,

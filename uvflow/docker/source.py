@@ -8,6 +8,8 @@ import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from configparser import ConfigParser
+from configparser import Error as ConfigParserError
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from uvflow.docker.context import files_in, source_text
 from uvflow.paths import MANIFEST
-from uvflow.project.manifest import Table, table_at
+from uvflow.project.manifest import Table, manifest_in, table_at
 
 # A word in the name of a directory, a file or a function with nothing that is served.
 NOT_SERVED = {
@@ -244,26 +246,52 @@ _READERS = {"FileSystemLoader", "Jinja2Templates", "Path", "StaticFiles", "open"
 _READING = re.compile(rf"\b(?:{'|'.join(_READERS)})\(")
 
 
-def import_names(distribution: str, manifest: Table) -> dict[str, str]:
+def import_names(distribution: str, directory: Path) -> dict[str, str]:
     """Directories with the sources of a local package, and the path by which each is imported.
 
-    Those that build backends have by default, and those that `manifest` has for one of them.
+    Those that build backends have by default, and those that its manifest has for one of them.
     """
     package = distribution.replace("-", "_")
     names = {"src": "", package: package}
-    backends = ("uv", "build-backend"), ("hatch", "build", "targets", "wheel"), ("setuptools",)
     with suppress(AttributeError, TypeError, ValueError):  # of another shape than documented
-        uv, hatch, setuptools = (table_at(manifest, "tool", *keys) for keys in backends)
+        tools = manifest_in(directory).get("tool", {})
+        uv, setuptools = table_at(tools, "uv", "build-backend"), table_at(tools, "setuptools")
+        hatch = table_at(tools, "hatch", "build")
+        hatch = {**hatch, **table_at(hatch, "targets", "wheel")}
         modules = uv.get("module-name", package)
         for module in [modules] if isinstance(modules, str) else modules:
             path = module.replace(".", "/")
             names[posixpath.join(uv.get("module-root", "src"), path)] = path
-        names |= {path: posixpath.basename(path) for path in hatch.get("packages", ())}
-        names |= hatch.get("sources", {})
-        for module, path in setuptools.get("package-dir", {}).items():
+        for path in hatch.get("packages", ()):
+            names[path] = posixpath.basename(posixpath.normpath(path))
+        sources = hatch.get("sources", {})
+        names |= sources if isinstance(sources, Mapping) else dict.fromkeys(sources, "")
+        for each in table_at(tools, "poetry").get("packages", ()):
+            path = each["include"].partition("*")[0]
+            names[posixpath.join(each.get("from", ""), path)] = path
+        roots = [table_at(tools, "pdm", "build").get("package-dir", "src")]
+        roots += table_at(setuptools, "packages", "find").get("where", ())
+        names |= dict.fromkeys(roots, "")
+        directories = {**_package_dir(directory), **setuptools.get("package-dir", {})}
+        for module, path in directories.items():
             names[path] = module.replace(".", "/")
-        names |= dict.fromkeys(table_at(setuptools, "packages", "find").get("where", ()), "")
     return {posixpath.normpath(str(path)): str(name) for path, name in names.items()}
+
+
+def _package_dir(directory: Path) -> dict[str, str]:
+    """The option of that name in setup.cfg and setup.py, where it is not computed."""
+    parser, script = ConfigParser(interpolation=None), source_text(directory / "setup.py")
+    with suppress(ConfigParserError):
+        parser.read_string(source_text(directory / "setup.cfg"))
+    text = parser.get("options", "package_dir", fallback="")
+    pairs = (line.partition("=") for line in re.split(r"[\n,]", text) if "=" in line)
+    found = {module.strip(): path.strip() for module, _, path in pairs}
+    calls = (n for n in ast.walk(Module(name="", text=script).tree) if callee(n) == "setup")
+    for keyword in (each for call in calls for each in getattr(call, "keywords", ())):
+        if keyword.arg == "package_dir":
+            with suppress(ValueError):
+                found |= ast.literal_eval(keyword.value)
+    return found
 
 
 _IMPORTED = re.compile(r"^[ \t]*(?:from|import)[ \t]+(\w[\w.]*)", re.MULTILINE)

@@ -237,6 +237,6 @@ def lint_context(project: Project, place: Path | None = None) -> LintContext:
 
 def _renamed(distribution: str, directory: Path) -> Iterator[str]:
     """The packages of `directory` that are installed under another name than their directory's."""
-    for path, name in import_names(distribution, manifest_in(directory)).items():
+    for path, name in import_names(distribution, directory).items():
         if name and name.rpartition("/")[2] != posixpath.basename(path):
             yield name.partition("/")[0]
