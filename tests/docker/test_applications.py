@@ -147,6 +147,7 @@ def test_a_script_is_found_by_what_it_imports(tree: Tree) -> None:
         ({"Home.py": "", "pages/a.py": "", "views/b.py": ""}, ["Home.py"]),
         ({"home.py": "st.Page('views/a.py')", "views/a.py": ""}, ["home.py"]),
         ({"home.py": "", "views/a.py": ""}, ["home.py", "views/a.py"]),
+        ({"home.py": "st.navigation(found()).run()", "views/a.py": ""}, ["home.py"]),
     ],
 )
 def test_the_pages_of_a_script_are_none_themselves(
@@ -154,6 +155,20 @@ def test_the_pages_of_a_script_are_none_themselves(
 ) -> None:
     root = tree({path: f"import streamlit as st\n{text}\n" for path, text in files.items()})
     assert [script.name for script in scripts_importing(Sources(root), "streamlit")] == names
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "from streamlit.web import cli",
+        "import streamlit.web.bootstrap",
+        "from streamlit import cli",
+    ],
+)
+def test_a_launcher_is_no_script(tree: Tree, imports: str) -> None:
+    text = f"import sys\n{imports}\nsys.argv = ['streamlit', 'run', 'page.py']\n"
+    root = tree({"page.py": "import streamlit as st\n", "run_app.py": text})
+    assert [script.name for script in scripts_importing(Sources(root), "streamlit")] == ["page.py"]
 
 
 MADE = "from fastapi import FastAPI\n{} = FastAPI()\n"
@@ -208,6 +223,12 @@ SERVER = {
         ({**SERVER, "main.py": "import web\napp = web.Server().wire().build(1)\n"}, "main:app"),
         ({**SERVER, "main.py": "from web import Own\ns = Own()\napp = s.app\n"}, "main:app"),
         ({**SERVER, "main.py": "from web import Server\ndb = Server().database\n"}, None),
+        (
+            {"web.py": APP, "serve.py": "from web import app\nclass Own(BaseApplication):\n"
+             "    def __init__(self):\n        self.application = app\n"},
+            "web:app",
+        ),
+        ({"main.py": MADE.format("v1") + "api = FastAPI()\napi.host('v1.shop', v1)\n"}, "main:api"),
         ({"main.py": f"{APP}x = app{'.x' * 2000}\n"}, "main:app"),
         ({"main.py": "app = Dash('x')\nserver = app.server\n"}, "main:server"),
         ({"main.py": "app = Dash('x')\n"}, None),
@@ -272,6 +293,15 @@ SERVER = {
         ({"web.py": f"{FILLED}create()\n"}, "web:app"),
         ({"web.py": FILLED, "boot.py": "import web\n\ndef boot():\n    web.create()\nboot()\n"},
          "web:app"),
+        (
+            {"web.py": FILLED,
+             "x.py": "class X(B):\n    def x(self):\n        self.create()\nX()\n"},
+            "web:create()",
+        ),
+        (
+            {"shop/web.py": FILLED, "boot.py": "import shop.web\nshop.web.create()\n"},
+            "shop.web:app",
+        ),
         ({"web.py": FILLED.replace("    app.include_router(x)\n", "")}, "web:app"),
         ({"web.py": f"{FACTORY}{MAKING}app = create_app()\n", "web/__init__.py": FACTORY}, FOUND),
         (

@@ -134,7 +134,12 @@ class Applications:
 
     def is_filled_later(self, one: Application) -> bool:
         """Whether functions that no import calls are all that adds routes to an object."""
-        name = one.name.rpartition(":")[2]
+        name, modules = one.name.rpartition(":")[2], self.sources.modules
+        if one.is_factory:  # which may fill an object with what only a program gives it
+            given = re.compile(rf"(?<!def )\b{name}\(\s*[^)\s]")
+            objects = {e.module.path for e in self.found.values() if not e.is_factory}
+            is_given = any(given.search(each.text) for each in modules if each.is_served)
+            return is_given and one.module.path in objects
         filling = re.compile(rf"\b{name}\.{_FILLING}\(")
         more = re.compile(rf"\b{name}\b(?! = |\.(?:add_middleware|config|state)\b)|\broutes=")
         if not any(filling.search(ast.unparse(each)) for each in self._uncalled(one)):
@@ -150,22 +155,29 @@ class Applications:
             each
             for each in one.module.statements
             if isinstance(each, ast.FunctionDef)
-            and not (each.decorator_list or each.name in self._called)
+            and not (each.decorator_list or f"{one.module.name}.{each.name}" in self._called)
             and name not in {argument.arg for argument in each.args.args}
             and name not in {bound for node in ast.walk(each) for bound, _ in bindings(node)}
         ]
 
     @cached_property
     def _called(self) -> set[str]:
-        """The names of the functions and classes that an import may call, in whichever module."""
-        nodes = [n for m in self.sources.modules if m.is_served for n in m.statements]
-        called, waiting = set[str](), [each for each in nodes if not isinstance(each, DEFINITION)]
+        """The dotted names of the functions and classes that an import may call."""
+        called, waiting = set[str](), list[tuple[Module, ast.stmt]]()
+        definitions = dict[str, tuple[Module, ast.stmt]]()
+        for module in (each for each in self.sources.modules if each.is_served):
+            for node in module.statements:
+                if isinstance(node, DEFINITION):
+                    definitions[f"{module.name}.{node.name}"] = module, node
+                else:
+                    waiting.append((module, node))
         while waiting:
-            for each in ast.walk(waiting.pop()):
-                name = getattr(each, "id", None) or getattr(each, "attr", None)
-                if name and name not in called:
-                    called.add(name)
-                    waiting += (n for n in nodes if isinstance(n, DEFINITION) and n.name == name)
+            module, node = waiting.pop()
+            for each in ast.walk(node):
+                if dotted := self.sources.origin(module.dotted(each)):
+                    called.add(dotted)
+                    if dotted in definitions:
+                        waiting.append(definitions.pop(dotted))
         return called
 
     def _completed(self, one: Application) -> list[Application]:
@@ -194,7 +206,7 @@ class Applications:
         return any(
             self._serves(module, node)
             for module in self.sources.modules
-            if module.is_served
+            if module.is_served and any(name in module.text for name in _BESIDE)
             for call in ast.walk(module.tree)
             if callee(call) in _BESIDE
             for node in _with_functions(module, call)
@@ -210,7 +222,9 @@ class Applications:
         values, parts = [*_values(node)], list[ast.AST]()
         own = {f"{module.name}.{name}" for name, _ in values}  # `app = mount(app, …)`
         if isinstance(node, ast.ClassDef):
-            self.kinds[f"{module.name}.self"] = f"{module.name}.{node.name}"
+            self.kinds.pop(f"{module.name}.self", None)
+            if made := self.kinds.get(f"{module.name}.{node.name}"):
+                self.kinds[f"{module.name}.self"] = made
         elif not isinstance(node, FUNCTION):
             values = [(name, value) for name, value in values if isinstance(value, _MADE)]
         for name, value in values:
@@ -223,8 +237,8 @@ class Applications:
                 parts.append(value)
         for name in _loadable(node, values):
             self._find(module, name, is_factory=isinstance(node, ast.FunctionDef))
-        if isinstance(node, FUNCTION):
-            parts = [value for value in parts if callee(value)]  # not an object that it returns
+        if isinstance(node, DEFINITION):
+            parts = [value for value in parts if callee(value)]  # not an object that it hands out
         parts += [call for call in ast.walk(node) if callee(call) in _MOUNTING]
         for part in parts:
             self.parts |= self.sources.references(module, part) - own
@@ -331,7 +345,7 @@ _APPLICATIONS = {
 }  # fmt: skip
 _KEEPING = {"cache", "lru_cache", "wraps"}  # decorators of functools
 _FILLING = r"(?:add_\w*route|add_url_rule|include_router|mount|register_blueprint)"
-_MOUNTING = {"Mount", "mount", "mount_gradio_app"}
+_MOUNTING = {"Host", "Mount", "host", "mount", "mount_gradio_app"}
 # What makes an application of one with another interface, and what wraps one, besides middleware.
 _CONVERTERS = {
     **dict.fromkeys(("ASGIApp", "WSGIMiddleware", "WsgiToAsgi"), "asgi"),
@@ -369,12 +383,14 @@ def scripts_importing(sources: Modules, package: str) -> list[Application]:
     """The likeliest of the files that import `package`, and are no page of another one.
 
     Pages are what it imports, what it names (`st.Page("views/a.py")`), and the files in `pages`
-    beside it; a script with pages is likelier than one without.
+    beside it. A script with pages is likelier than one without, and a launcher, which has only the
+    modules by which Streamlit itself is started, is none.
     """
     imported = sources.imported
     scripts, named, beside_pages = [], set[str](), set[str]()
     for m in sources.modules:
-        if package not in m.imported_packages:
+        of_package = [n for n in m.imports.values() if n.partition(".")[0] == package]
+        if all(_LAUNCHING.match(name) for name in of_package):
             continue
         folder = posixpath.dirname(m.path)
         named |= {posixpath.join(folder, text) for text in strings_in(m.tree)}
@@ -384,8 +400,12 @@ def scripts_importing(sources: Modules, package: str) -> list[Application]:
             evidence = f"{m.path} imports {package}"
             scripts.append(Application(name=m.path, interface="", evidence=evidence, module=m))
     scripts = [each for each in scripts if each.name not in named]
-    first = [each for each in scripts if posixpath.dirname(each.name) in beside_pages]
+    beside = (each for each in scripts if posixpath.dirname(each.name) in beside_pages)
+    first = [each for each in scripts if ".navigation(" in each.module.text] or [*beside]
     return _likeliest(first or scripts)
+
+
+_LAUNCHING = re.compile(r"streamlit\.(?:web|cli|bootstrap)\b")
 
 
 def programs(sources: Modules) -> list[tuple[str, tuple[str, ...]]]:

@@ -136,6 +136,10 @@ class Module:
                 return self.imports.get(name) or f"{self.name}.{name}"
             case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in self.imports:
                 return f"{self.imports[name]}.{attribute}"
+            case ast.Attribute(value=ast.Attribute(value=ast.Name(id=package), attr=name)) if (
+                owner := f"{package}.{name}"
+            ) in self.imports:
+                return f"{owner}.{node.attr}"
             case ast.Attribute(attr=attribute):
                 return f"{self.name}.?.{attribute}"
         return ""
