@@ -48,9 +48,11 @@ _BUILT: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 # Published as an sdist alone, and without an extension module.
 _PURE = {
-    "antlr4-python3-runtime", "docopt", "func-timeout", "ibm-cos-sdk", "ibm-cos-sdk-core",
-    "ibm-cos-sdk-s3transfer", "langdetect", "odfpy", "pyperclip", "pyspark", "sgmllib3k",
-    "stringcase", "wget",
+    "antlr4-python3-runtime", "coreschema", "dkimpy", "docopt", "flask-bootstrap", "flask-script",
+    "func-timeout", "googlemaps", "hdfs", "ibm-cos-sdk", "ibm-cos-sdk-core",
+    "ibm-cos-sdk-s3transfer", "jieba", "langdetect", "odfpy", "openapi-codec", "pathtools",
+    "pyperclip", "pyspark", "rouge-score", "sendgrid-django", "sgmllib3k", "stringcase", "visitor",
+    "wget", "wikipedia",
 }  # fmt: skip
 
 # Debian package → those that load its library or run its program, however they were installed:
