@@ -107,12 +107,6 @@ def test_a_wheel_whose_dependencies_are_not_there() -> None:
     assert changed(SYNC, f"{SYNC} && uv build && {wheel}") == []
 
 
-def test_a_version_that_a_shell_takes_for_a_file() -> None:
-    install = f"{SYNC} && uv pip install --no-deps"
-    assert changed(SYNC, f"{install} torch>=2.9") == [("lockfile-passed-over", 4)]
-    assert changed(SYNC, f"{install} 'torch>=2.9'") == []
-
-
 def test_a_tool_of_any_version() -> None:
     assert added("RUN uv tool install tinybird --python 3.13") == [("uv-installed-unpinned", 3)]
     assert added("RUN uv tool install tinybird==1.2") == []

@@ -371,11 +371,6 @@ class Dockerfile:
         words = (expanded(word, step.state.environ) for word in step.words[:-1])
         return stage is not None and made.issuperset(f"/{relative(word)}" for word in words)
 
-    def names_in_source(self, name: str) -> bool:
-        """Whether a module has that name in it, in either case."""
-        sources = (file for file in self.context.files if file.endswith(".py"))
-        return any(name.lower() in self.context.text(file).lower() for file in sources)
-
     @property
     def installs_project(self) -> bool:
         """Whether the environment may have it; which members of a workspace it has is not known."""
@@ -437,7 +432,7 @@ class Dockerfile:
         if asked and "dev" in groups and not (is_given or re.search(r"\bif\b|\[ ", text)):
             return f"`{asked}` installs the development dependencies"
         variables = [name for name in _KNOWN_SINCE if command.has(name)]
-        known = [n for n in variables if max(self._uv_versions, default=(1,)) >= _KNOWN_SINCE[n]]
+        known = [name for name in variables if self._uv_version >= _KNOWN_SINCE[name]]
         if not (is_given or known or "UV_NO_GROUP" in command.environ):
             why = f": this uv does not know {variables[0]} yet" if variables else ""
             return f"development dependencies get into the image{why}"
@@ -454,13 +449,10 @@ class Dockerfile:
         return self.context.text(name) if is_seen and not self.context.is_ignored(name) else ""
 
     @cached_property
-    def _uv_versions(self) -> list[tuple[int, ...]]:
-        """Those that images, mounts and installs name, as new as they may be."""
-        texts = [stage.image for stage in self.stages]
-        for step in self.everything:
-            texts += (step.text, *(value for _, value in step.flags))
-        found = _VERSION_OF_UV.findall("\n".join(texts))
-        return [tuple(int(part or 9999) for part in each) for each in found]
+    def _uv_version(self) -> tuple[int, ...]:
+        """The newest that the file names, as new as that may be."""
+        found = _VERSION_OF_UV.findall("\n".join(self.lines))
+        return max((tuple(int(part or 9999) for part in each) for each in found), default=(9999,))
 
     @property
     def runs_as_root(self) -> bool:

@@ -28,20 +28,13 @@ _INSTALLS = re.compile(
     r"|\S*\b(?:pdm|pipenv|poetry) (?:install|sync)\b"
 )
 _LOCKS = re.compile(r"uv (?:add|lock)\b(?!.* --(?:check|dry-run|frozen|locked|script)\b)")
-# Installs packages by their names, and the options and values between them.
-_BY_NAME = re.compile(
-    r"(?:uv |\S*python\S* -m )?pip\S* install\b"
-    r"(?!.* (?:-r|-e|--requirements?|--editable|--no-deps)\b)"
-)
-_OPTIONS = re.compile(
-    r" (?:-[CPcfiptw]|--(?!no-)[\w-]*(?:backend|constraints?|dir|host|index|links|mode|platform"
-    r"|prefix|python|root|settings?|strategy|target|url|version)) \S+| -\S+"
+# Options of pip and uv that have no value, and what is installed by its name.
+_FLAG = re.compile(
+    r"[^-].*|-[IUqvy]+|--[\w-]+=.*|--(?:no-(?!binary|build-p)[\w-]+|user|system|upgrade|quiet|pre"
+    r"|(?:force-)?reinstall|(?:ignore|break|compile|disable)-[\w-]+)"
 )
 _NAMED = re.compile(r"([A-Za-z][\w.-]*)(?:\[[\w,.-]*\])?(?:[<>=!~].*)?")
 _TOOLS = {"build", "hatch", "pdm", "pip", "pipenv", "pipx", "poetry", "setuptools", "uv", "wheel"}
-_REDIRECTS = re.compile(
-    r"\b(?:add|install) [^;&|\n\"']{0,500}\b[A-Za-z][\w.,\[\]-]{0,50}(>=?\d[\w.]*)"
-)
 _LOCKFILES = {"pdm": "pdm.lock", "pipenv": "Pipfile.lock", "poetry": "poetry.lock"}
 _PROJECT = re.compile(r"\./?(?:\[.*\])?|(?:.*/)?pyproject\.toml")
 _COMPILERS = re.compile(r"gcc|g\+\+|clang|cmake|make|build-essential|rustc|cargo|.+-dev")
@@ -128,41 +121,35 @@ def _passed_over(linted: Dockerfile) -> Violations:
     files = linted.context.files
     is_only = "uv.lock" in files and files.isdisjoint(_LOCKFILES.values())
     for command in linted.building:
-        if (match := _INSTALLS.match(command.text)) is None:
+        match, is_without = _INSTALLS.match(command.text), command.has("--no-deps")
+        if chosen := _LOCKS.match(command.text):
+            message = f"`{chosen[0]}` chooses versions in every build"
+            yield "lockfile-passed-over", command.step, message
+        if match is None or (is_without and listed and command not in listed):
             continue
-        is_alone = listed and command not in listed and command.has("--no-deps")
         target = command.option("-t", "--target")
         named = [word for word in command.words if word != target]
-        is_of_project = any(map(_PROJECT.fullmatch, named))
         is_of_other = command.program in _LOCKFILES or _is_other_list(linted, command)
         # Where its dependencies were installed before, it brings no other versions.
         stage = next(stage for stage in linted.stages if command.step in stage.instructions)
-        is_first = not any(each.step in stage.inside for each in listed)
-        is_wheel = is_first and not command.has("--no-deps") and command.text.endswith(".whl")
-        is_of_project = is_of_project or is_wheel
-        if (is_of_project or (is_only and is_of_other)) and not is_alone:
+        is_first = not (is_without or any(each.step in stage.inside for each in listed))
+        is_of_project = any(map(_PROJECT.fullmatch, named))
+        is_of_project |= is_first and command.text.endswith(".whl")
+        if is_of_project or (is_only and is_of_other):
             yield "lockfile-passed-over", command.step, f"`{match[0]}` installs without uv.lock"
+        elif linted.context.locked is not None and (names := _named(command)):
+            message = f"{', '.join(names)}: installed, and not from uv.lock"
+            yield "lockfile-passed-over", command.step, message
 
 
-def _beside_the_lock(linted: Dockerfile) -> Violations:
-    """What is locked anew, or installed by its name; a pinned tool may have a reason."""
-    code = "lockfile-passed-over"
-    for command in linted.building:
-        if _LOCKS.match(command.text):
-            message = f"`{' '.join(command.words[:2])}` chooses versions in every build"
-            yield code, command.step, message
-        elif linted.context.locked is not None and _BY_NAME.match(command.text):
-            of_tool = not command.starts("uv") or command.has("--system", "--target", "--prefix")
-            words = _OPTIONS.sub("", command.text).partition("install ")[2].split()
-            found = [
-                m[1] for w in words if (m := _NAMED.fullmatch(w)) and not (of_tool and "==" in w)
-            ]
-            if names := [name for name in found if name not in _TOOLS]:
-                yield code, command.step, f"{', '.join(names)}: installed, and not from uv.lock"
-    for step in dict.fromkeys(command.step for command in linted.building):
-        if match := _REDIRECTS.search(step.text):
-            message = f"a shell takes the `{match[1]}` without quotes for a file to write"
-            yield code, step, message
+def _named(command: ShellCommand) -> list[str]:
+    """The packages that it installs by their names; a pinned tool may have a reason."""
+    own = command.starts("uv") and not command.has("--system", "--target", "--prefix")
+    is_pip = "pip" in command.text.partition(" install")[0] and not command.has("--no-deps")
+    pairs = itertools.pairwise(command.words if is_pip else ())
+    free = (word for before, word in pairs if _FLAG.fullmatch(before))
+    found = [_NAMED.fullmatch(word) for word in free if own or "==" not in word]
+    return [match[1] for match in found if match and match[1] not in {*_TOOLS, "install"}]
 
 
 def _is_other_list(linted: Dockerfile, command: ShellCommand) -> bool:
@@ -419,16 +406,6 @@ def _copied_environments(linted: Dockerfile) -> Iterator[tuple[Parsed, ShellComm
 
 
 CHECKS = (
-    *(
-        _directives,
-        _uv_itself,
-        _lockfile,
-        _passed_over,
-        _beside_the_lock,
-        _source,
-        _layers,
-        _modes,
-        _debian_packages,
-    ),
+    *(_directives, _uv_itself, _lockfile, _passed_over, _source, _layers, _modes, _debian_packages),
     *(_environments, _interpreters, _foreign_packages, _volumes, _build_context),
 )

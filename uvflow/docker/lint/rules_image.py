@@ -187,8 +187,10 @@ def _process(linted: Dockerfile) -> Violations:
         if {"", "."} & {*path.split(":")}:
             yield "path-empty-element", step, f"PATH={path} searches the current directory"
         for name in dict(step.assignments).keys() & _DEBUGS:
+            sources = (file for file in linted.context.files if file.endswith(".py"))
+            is_read = any(re.search(name, linted.context.text(f), re.IGNORECASE) for f in sources)
             is_on = linted.end.environ[name].lower() in {"1", "true", "yes", "on"}
-            if is_on and (name == "FLASK_DEBUG" or linted.names_in_source(name)):
+            if is_on and (is_read or name == "FLASK_DEBUG"):
                 yield "debug-mode", step, f"{name} turns debug mode on"
     for step in linted.steps("STOPSIGNAL"):
         if re.fullmatch(r"(?:SIG)?KILL|9", step.text):
