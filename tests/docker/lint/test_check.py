@@ -334,6 +334,7 @@ def test_a_dockerfile_of_too_many_steps_is_not_checked(made: Path, steps: str) -
         f"RUN {'uv sync && ' * 990}true\n",
         "COPY . .\n" + "COPY src /more/\n" * 400,
         f"ENV A={'${B:-' * 13_000}\n",
+        "RUN " + "uv venv /e && " * 900 + "true\nFROM base\n" + "COPY --from=base /e /e\n" * 400,
         f"RUN {'/run/secrets/ ' * 4600}\n",
     ],
 )

@@ -143,7 +143,7 @@ class ShellCommand:
     def program(self) -> str:
         return shell.program(self.words)
 
-    @property
+    @cached_property
     def installs(self) -> bool:
         return re.match(r"uv (sync|pip install|pip sync)\b", self.text) is not None
 
@@ -153,7 +153,7 @@ class ShellCommand:
         without = ("--no-sync", "--no-project", "--isolated", "--script", "UV_NO_SYNC")
         return self.starts("uv", "run") and not self.has(*without)
 
-    @property
+    @cached_property
     def environment(self) -> str:
         """The path of the environment that `uv sync` or `venv` makes; empty for others."""
         if self.starts("uv", "sync"):

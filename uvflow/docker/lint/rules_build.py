@@ -291,10 +291,10 @@ def _environments(linted: Dockerfile) -> Violations:
 
 def _filled_instead(linted: Dockerfile, step: Parsed, made: ShellCommand) -> list[ShellCommand]:
     """The syncs of a stage by which the environment that is copied from there stays empty."""
-    stage = linted.source(step)
+    stage = None if made.installs else linted.source(step)
     commands = [*linted.commands(stage.inside)] if stage else []
     fills = [c for c in commands if BY_PIP.match(c.text) or c.environment == made.environment]
-    is_empty = fills == [made] and not made.installs
+    is_empty = fills == [made]
     return [command for command in commands if is_empty and command.starts("uv", "sync")]
 
 
@@ -398,7 +398,9 @@ def _copied_environments(linted: Dockerfile) -> Iterator[tuple[Parsed, ShellComm
     """Each step that copies an environment into the image, what made that, and its path there."""
     for step in linted.image:
         stage = linted.source(step)
-        for command in linted.commands(stage.inside) if stage else ():
+        commands = linted.commands(stage.inside) if stage else ()
+        made = {(c.environment, c.installs): c for c in commands if c.environment}
+        for command in [*made.values()][-4:]:  # a file may have hundreds of both
             for copied in (f"/{relative(word)}" for word in step.words[:-1]):
                 if f"{command.environment}/".startswith(f"{copied}/"):
                     rest = command.environment[len(copied) :]

@@ -14,6 +14,7 @@ from uvflow.docker.lint.needs import (
 )
 from uvflow.docker.lint.parse import expanded
 from uvflow.docker.lint.server import WEB_SERVERS, is_configured, ports, unknown_path, unserved
+from uvflow.paths import MANIFEST
 
 # What passes requests on to a server in the same container, or starts what does.
 _PROXIES = {"apache2ctl", "caddy", "envoy", "haproxy", "httpd", "nginx", "supervisord", "traefik"}
@@ -31,7 +32,7 @@ _OF_IMAGES = re.compile(r"(?:CUDA|NV|PYTHON|UV_).*|GPG_KEY|HOME|HOSTNAME|LANG|PA
 _DEPLOYS = re.compile(r"\.ya?ml$|\.toml$|(?:^|/)\.env|(?:^|/)app\.json$")  # may set variables
 _LINKS = re.compile(r"PATH=|bashrc|profile|^(?:cp|ln|mv) .*bin")  # what changes PATH, or fills it
 _MAY_INSTALL = re.compile(r"\b(?:sync|venv|run|make|conda|just|task)\b|\.sh\b|setup")
-_RUNS = re.compile(r"\.run\((?:[^()]|\([^()]*\))*\b(?:debug|reload) *= *True\b")
+_RUNS = re.compile(r"(?<!asyncio)\.run\((?:[^()]|\([^()]*\))*\b(?:debug|reload) *= *True\b")
 _LOCAL = re.compile(r"(?:127\.0\.0\.1|localhost|\[?::1\]?)(?::\d+)?")
 
 
@@ -150,8 +151,9 @@ def _left_to_start(linted: Dockerfile, command: ShellCommand) -> str:
     texts = [step.text for step in linted.everything if step.keyword == "RUN"]
     is_open = any(_MAY_INSTALL.search(text) or BY_PIP.search(text) for text in texts)
     copies = (step for step in linted.image if step.flag("from") and not linted.source(step))
-    is_open = is_open or any("/uv" not in step.text for step in copies)
-    return "everything" if len(locked) > 1 and linted.is_plain and not is_open else ""
+    is_open = is_open or any("/uv" not in step.text for step in copies) or not linted.is_plain
+    is_project = linted.end.path(MANIFEST) in linted.end.files and len(locked) > 1
+    return "everything" if is_project and not is_open else ""
 
 
 def _is_behind_proxy(linted: Dockerfile) -> bool:
