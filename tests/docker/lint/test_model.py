@@ -148,5 +148,5 @@ def test_the_images_that_a_file_makes() -> None:
     stages = ("base", "web", "worker", "test-runner", "builder", "last")
     starts = "".join(f'FROM base AS {name}\nCMD ["{name}"]\n' for name in stages[1:])
     text = f"FROM python AS base\nCMD x\n{starts}COPY --from=builder /a /a\n"
-    assert [*linted(text).targets] == ["1", "2"]
-    assert Dockerfile(text, LintContext(), target="1").started[0].words == ("web",)
+    assert [stage.name for stage in linted(text).leaves] == ["web", "worker", "test-runner", "last"]
+    assert Dockerfile(text, LintContext(), target=1).started[0].words == ("web",)

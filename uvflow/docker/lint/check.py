@@ -94,10 +94,7 @@ _RULES = {
     "user-not-there": (Severity.ERROR, "RUN useradd …, or a numeric USER 10001:10001"),
     "uv-at-start": (Severity.WARNING, "start the program itself, or ENV UV_NO_SYNC=1"),
     "uv-bookworm-ended": (Severity.NOTE, "mount a newer uv for the steps that need it"),
-    "uv-cache-in-layer": (
-        Severity.WARNING,
-        "a cache mount for its uid, or --no-cache-dir",
-    ),
+    "uv-cache-in-layer": (Severity.WARNING, "a cache mount for its uid, or --no-cache-dir"),
     "uv-in-image": (Severity.NOTE, "mount uv for the steps that need it"),
     "uv-installed-unpinned": (Severity.WARNING, "a version; uv from ghcr.io/astral-sh/uv:X.Y.Z"),
     "uv-not-pinned": (Severity.WARNING, "a version: ghcr.io/astral-sh/uv:X.Y.Z"),
@@ -107,9 +104,7 @@ Check = Callable[[Dockerfile], Violations]
 CHECKS: tuple[Check, ...] = (*rules_build.CHECKS, *rules_image.CHECKS, *rules_start.CHECKS)
 
 # What takes a second or two to check; the longest that was met has a third of it.
-_MOST_BYTES, _MOST_INSTRUCTIONS, _MOST_COMMANDS = 1 << 16, 500, 1000
-
-_MOST_TARGETS = 4  # besides the last, each of which is checked as a whole
+_MOST_BYTES, _MOST_INSTRUCTIONS, _MOST_COMMANDS, _MOST_IMAGES = 1 << 16, 500, 1000, 5
 
 # A line of .env that is not for compose alone, and not computed.
 _SETS = re.compile(r"(?m)^[ \t]*(?:export +)?(?!COMPOSE_)\w+ *= *[\"']?[^\s\"'$#]")
@@ -123,20 +118,20 @@ def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
     """
     text = text_if_there(path, _MOST_BYTES) or ""
     steps = [*parse_instructions(text)]
-    runs = (step.text for step in steps if step.keyword == "RUN")
-    commands = sum(len(shell.command_lists(text)) for text in runs)
-    if len(steps) > _MOST_INSTRUCTIONS or commands > _MOST_COMMANDS:
+    count = sum(len(shell.command_lists(s.text)) for s in steps if s.keyword == "RUN")
+    if len(steps) > _MOST_INSTRUCTIONS or count > _MOST_COMMANDS:
         most = f"{_MOST_INSTRUCTIONS} instructions and {_MOST_COMMANDS} shell commands"
-        cause = f"it has {len(steps)} and {commands}, at most {most} are checked"
+        cause = f"it has {len(steps)} and {count}, at most {most} are checked"
         raise UsageError(f"{path} is too long to be checked", cause=cause)
     known = lint_context(project, path.parent)
     linted = Dockerfile(text, known)
     if not linted.stages:
         origin = Origin(path=path.name, line=1)
         return (findings.error("no-stage", "there is no FROM in it", origin),)
-    others = (Dockerfile(text, known, target) for target in linted.targets)
-    images = (linted, *itertools.islice(others, _MOST_TARGETS))
-    return _findings(images, CHECKS, project, path)
+    leaves = [s for s in linted.leaves if s != linted.final and not is_for_development(s.name)]
+    others = [s for s in leaves if {"CMD", "ENTRYPOINT"} & {x.keyword for x in s.instructions}]
+    images = (Dockerfile(text, known, linted.stages.index(s)) for s in others[: _MOST_IMAGES - 1])
+    return _findings((linted, *images), CHECKS, project, path)
 
 
 def check_start(project: Project, path: Path, text: str) -> tuple[Finding, ...]:
@@ -152,22 +147,16 @@ def _findings(
 ) -> tuple[Finding, ...]:
     """What is found in any of the images that a file makes."""
     table, linted = project.table("tool", "uvflow", "docker"), images[0]
-    ignored = settings.read(table, str(project.root / MANIFEST)).ignore
-    found = {
-        (at.line, code, text)
-        for image, check in itertools.product(images, checks)
-        for code, at, text in check(image)
-    }
-    lines = [(number, _codes(line)) for number, line in enumerate(linted.lines, 1)]
-    for line, codes in ((1, {*ignored}), *lines):
-        unknown = sorted(codes - _RULES.keys())
-        found |= {(line, "ignore-unknown", f"there is no finding `{each}`") for each in unknown}
+    ignored = {*settings.read(table, str(project.root / MANIFEST)).ignore}
+    every = (each for image, check in itertools.product(images, checks) for each in check(image))
+    found = {(at.line, code, text) for code, at, text in every}
+    for line, codes in enumerate((ignored, *map(_codes, linted.lines))):
+        names = codes - _RULES.keys()  # those of the table are told at the first line
+        found |= {(line or 1, "ignore-unknown", f"there is no finding `{name}`") for name in names}
     return tuple(
-        Finding(
-            _RULES[code][0], code, message, Origin(path=path.name, line=line), _hint(code, linted)
-        )
-        for line, code, message in sorted(found)
-        if code not in {*ignored, *_ignored(linted.lines[: line - 1])}
+        Finding(_RULES[code][0], code, text, Origin(path.name, line), _hint(code, linted))
+        for line, code, text in sorted(found)
+        if code not in ignored | _ignored(linted.lines[: line - 1])
     )
 
 

@@ -186,7 +186,7 @@ class ShellCommand:
 class Dockerfile:
     """The instructions before the first FROM, their ARGs, the stages, the project, and the image.
 
-    The image is made by `final`: the stage `target`, or the last that is not for development.
+    The image is made by `final`: stage `target`, or the last that is not for development.
     `base` is the image below all its stages; it `is_plain` where that is a known one. `image` is
     every instruction of these stages, `end` the state after the last. `environment_stages` are
     those and the stages it copies from; `building` are all their commands. It `knows_files` where
@@ -195,7 +195,7 @@ class Dockerfile:
     its health check.
     """
 
-    def __init__(self, text: str, context: LintContext, target: str = "") -> None:
+    def __init__(self, text: str, context: LintContext, target: int = -1) -> None:
         text = text.removeprefix(BYTE_ORDER_MARK)
         self.context, self.lines = context, text.splitlines()
         text = text.replace("\r\n", "\n")
@@ -218,7 +218,7 @@ class Dockerfile:
         if not self.stages:
             return
         named = [stage for stage in self.stages if not _DEVELOPMENT.fullmatch(stage.name)]
-        self.final = self.stage(target) or (named or self.stages)[-1]
+        self.final = self.stages[target] if target >= 0 else (named or self.stages)[-1]
         self.image = self.final.inside
         self.base = self.final.lineage[0].image
         # Where there is an ONBUILD, the image that is built on this one has more.
@@ -286,18 +286,6 @@ class Dockerfile:
         names = [stage.name for stage in self.stages[:20]]  # each is compared
         return self.stage("".join(difflib.get_close_matches(name, names, n=1, cutoff=0.8)))
 
-    @property
-    def targets(self) -> Iterator[str]:
-        """The numbers of the stages that start something, and that no other is made of."""
-        used = {self.final.line, *(stage.below.line for stage in self.stages if stage.below)}
-        names = (m.get("from", "") for step in self.everything for m in step.mounts)
-        taken = (*map(self.source, self.everything), *map(self.stage, names))
-        used |= {stage.line for stage in taken if stage}
-        for number, stage in enumerate(self.stages):
-            starts = any(step.keyword in {"CMD", "ENTRYPOINT"} for step in stage.instructions)
-            if starts and stage.line not in used and not is_for_development(stage.name):
-                yield str(number)
-
     def _sources(self, stage: Stage) -> tuple[Stage, ...]:
         """The stages that `stage` copies from or is built on, and itself, in their order."""
         found, waiting = set[int](), [stage]
@@ -309,12 +297,17 @@ class Dockerfile:
         return tuple(each for each in self.stages if each.line in found)
 
     @property
+    def leaves(self) -> list[Stage]:
+        """The stages that make images: `final`, and those that no other is made of."""
+        mounted = (self.stage(m.get("from", "")) for step in self.everything for m in step.mounts)
+        used = (*map(self.source, self.everything), *mounted, *(s.below for s in self.stages))
+        lines = {stage.line for stage in used if stage} - {self.final.line}
+        return [stage for stage in self.stages if stage.line not in lines]
+
+    @property
     def histories(self) -> set[int]:
         """The lines of what is in the history of an image: not of stages that are copied from."""
-        mounted = (self.stage(m.get("from", "")) for step in self.everything for m in step.mounts)
-        taken = {s.line for s in (*map(self.source, self.everything), *mounted) if s}
-        images = (self.final, *(stage for stage in self.stages if stage.line not in taken))
-        return {step.line for stage in images for step in stage.inside}
+        return {step.line for stage in self.leaves for step in stage.inside}
 
     def _started(self, *steps: Parsed | None) -> tuple[ShellCommand, ...]:
         forms = [step for step in steps if step and step.text and step.exec_form != ()]

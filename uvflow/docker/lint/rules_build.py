@@ -130,11 +130,8 @@ def _passed_over(linted: Dockerfile) -> Violations:
         target = command.option("-t", "--target")
         named = [word for word in command.words if word != target]
         is_of_other = command.program in _LOCKFILES or _is_other_list(linted, command)
-        # Where its dependencies were installed before, it brings no other versions.
-        stage = next(stage for stage in linted.stages if command.step in stage.instructions)
-        is_first = not (is_without or any(each.step in stage.inside for each in listed))
-        is_of_project = any(map(_PROJECT.fullmatch, named))
-        is_of_project |= is_first and command.text.endswith(".whl")
+        is_alone = command.text.endswith(".whl") and not (is_without or listed)
+        is_of_project = is_alone or any(map(_PROJECT.fullmatch, named))
         if is_of_project or (is_only and is_of_other):
             yield "lockfile-passed-over", command.step, f"`{match[0]}` installs without uv.lock"
         elif linted.context.locked is not None and (names := _named(command)):

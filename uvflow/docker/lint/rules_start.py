@@ -3,15 +3,9 @@
 import itertools
 import re
 
-from uvflow.docker.lint import shell
+from uvflow.docker.lint import needs, shell
 from uvflow.docker.lint.model import BY_PIP, NO_PROJECT, Dockerfile, ShellCommand, Violations
-from uvflow.docker.lint.needs import (
-    DISTRIBUTIONS,
-    SERVER_PROGRAMS,
-    import_folders,
-    missing,
-    module_text,
-)
+from uvflow.docker.lint.needs import DISTRIBUTIONS, SERVER_PROGRAMS
 from uvflow.docker.lint.parse import expanded
 from uvflow.docker.lint.server import WEB_SERVERS, is_configured, ports, unknown_path, unserved
 from uvflow.paths import MANIFEST
@@ -82,7 +76,7 @@ def _arguments(linted: Dockerfile) -> Violations:
 
 def _missing(linted: Dockerfile) -> Violations:
     for command in (*linted.started, *linted.probes):
-        for code, message in missing(linted, command):
+        for code, message in needs.missing(linted, command):
             yield code, command.step, message
         for message in unserved(linted, command):
             yield "application-not-served", command.step, message
@@ -183,11 +177,12 @@ def _servers(linted: Dockerfile) -> Violations:
 
 def _develops(linted: Dockerfile, command: ShellCommand) -> bool:
     options = {"--reload", "runserver", _DEVELOPMENT.get(command.program, "--reload")}
-    modules = [word.removesuffix(".py") for word in command.words if word.endswith(".py")]
-    modules += filter(None, [command.option("-m", "--module")])
-    folders = import_folders(linted, command)
-    names = (name.replace("/", ".") for name in modules[:1])
-    by_source = any(_RUNS.search(module_text(linted, name, folders)) for name in names)
+    named = command.option("-m") or next((w for w in command.words if w.endswith(".py")), "")
+    name, folders = (
+        named.removesuffix(".py").replace("/", "."),
+        needs.import_folders(linted, command),
+    )
+    by_source = _RUNS.search(needs.module_text(linted, name, folders)) is not None
     is_open = options.isdisjoint(command.words[1:]) or "celery" in command.words
     return by_source or not is_open
 
