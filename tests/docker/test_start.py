@@ -9,6 +9,7 @@ import pytest
 from rig import Tree
 
 from uvflow.docker.header import with_header
+from uvflow.docker.servers import GRADIO_ADDRESS
 from uvflow.docker.settings import Settings
 from uvflow.docker.source import Sources
 from uvflow.docker.start import Search, Start
@@ -45,7 +46,7 @@ def search(
         project=Project(root=root, workspace=root, manifest=manifest),
         settings=Settings(**said),
         sources=Sources(root),
-        installed=frozenset(installed),
+        versions=dict.fromkeys(installed, "1.0"),
         direct=frozenset(installed),
         scripts=scripts or {},
         members=members,
@@ -325,6 +326,62 @@ def test_a_socket_of_the_configuration_is_not_bound_by_a_command_of_uvflow(tree:
     found = start(tree({**FLASK, "gunicorn.conf.py": "bind = 'unix:/x'\n"}), "flask", "gunicorn")
     assert (found.port, found.command[1]) == (8000, "--bind=0.0.0.0:8000")
     assert found.remarks == ("gunicorn.conf.py binds a socket: the image listens on port 8000",)
+
+
+def test_a_command_that_is_a_program_of_the_project_takes_arguments(tree: Tree) -> None:
+    scripts = {"shop": "shop:main", "sell": "shop:sell"}
+    root = tree(FASTAPI)
+    found = start(root, "fastapi", "uvicorn", scripts=scripts, command=("sell",))
+    assert found.is_program
+    found = start(root, "fastapi", "uvicorn", scripts=scripts, command=("sell", "--all"))
+    assert not found.is_program
+    found = start(root, "fastapi", "uvicorn", scripts=scripts, command=("sell",), port=9000)
+    assert not found.is_program
+
+
+@pytest.mark.parametrize(
+    ("said", "remark"),
+    [
+        (
+            {"command": ("uvicorn", "a:b", "--port", "9001"), "port": 9002},
+            "[tool.uvflow.docker] command listens on 9001, and `port` {} is 9002",
+        ),
+        (
+            {"command": ("python", "bot.py"), "health": "/up"},
+            "`health` {} is asked of no port: set `port` {}",
+        ),
+        (
+            {"command": ("python", "bot.py"), "app": "main:app"},
+            "`app` {} is passed over for `command`",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other_are_remarked(
+    tree: Tree, said: dict[str, Any], remark: str
+) -> None:
+    assert start(tree(FASTAPI), **said).remarks == (
+        remark.replace("{}", "in [tool.uvflow.docker]"),
+    )
+
+
+def test_an_object_is_not_called_as_a_factory(tree: Tree) -> None:
+    with pytest.raises(UsageError, match="main:app is no function to call") as caught:
+        start(tree(FASTAPI), "fastapi", "uvicorn", app="main:app()")
+    assert caught.value.hint == 'write `app = "main:app"`'
+
+
+def test_a_page_of_gradio_listens_where_it_is_reached(tree: Tree) -> None:
+    page = "import gradio as gr\ndemo = gr.Blocks()\ndemo.launch({})\n"
+    root = tree({"app.py": page.format("share=True")})
+    found = start(root, "gradio", command=("python", "app.py"))
+    assert (found.port, found.reads_port) == (7860, False)
+    assert found.environment == (
+        *GRADIO_ADDRESS.items(),
+        ("GRADIO_SERVER_PORT", "7860"),
+        ("PORT", "7860"),
+    )
+    root = tree({"app.py": page.format("server_port=9000")})
+    assert start(root, "gradio", command=("python", "app.py")).port is None
 
 
 def test_a_command_of_the_settings_has_the_port_that_it_names(tree: Tree) -> None:
@@ -915,6 +972,54 @@ def test_the_service_with_a_port_is_the_web_process_of_several(tree: Tree) -> No
     assert list(found.remarks()) == []
 
 
+DEV = "    ports: ['80:5000']\n  dev:\n    build: .\n    command: flask run\n    ports: [5000]\n"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        DEV,
+        "    profiles: [prod]\n",
+        "  flower:\n    build: .\n    command: celery -A x flower\n    ports: [5]\n",
+    ],
+)
+def test_what_is_for_development_or_watches_is_not_the_service(tree: Tree, other: str) -> None:
+    text = COMPOSE.format(".", "uvicorn main:app --port 5000") + other
+    found = search(tree({**FASTAPI, "compose.yaml": text}), "celery", "fastapi", "uvicorn")
+    assert found.service == "web"
+    assert found.start().command == ("uvicorn", "main:app", "--port", "5000")
+
+
+def test_a_program_with_routes_of_its_own_is_not_asked_for_those_of_an_application(
+    tree: Tree,
+) -> None:
+    files = {"main.py": FASTAPI["main.py"] + "@app.get('/healthz')\ndef h(): ...\n"}
+    for line, health in (("celery -A x flower", None), ("python main.py", "/healthz")):
+        root = tree({**files, "Procfile": f"web: {line}\n"})
+        assert start(root, "celery", "fastapi").health == health
+
+
+@pytest.mark.parametrize("text", ["-c /code/conf/g.py", "-c /usr/src/conf/g.py"])
+def test_what_needs_files_of_another_image_tells_nothing(tree: Tree, text: str) -> None:
+    files = {**FASTAPI, "conf/g.py": "", "bin/up.sh": f"#!/bin/sh\nexec gunicorn {text} x:y\n"}
+    for command in (f"gunicorn {text} x:y", "bin/up.sh", "sh bin/up.sh"):
+        root = tree({**files, "compose.yaml": COMPOSE.format(".", command)})
+        assert start(root, "fastapi", "gunicorn", "uvicorn").command[-1] == "main:app"
+    kept = tree({**files, "compose.yaml": COMPOSE.format(".", "gunicorn -c /app/conf/g.py x:y")})
+    assert start(kept, "fastapi", "gunicorn", "uvicorn").command[-1] == "x:y"
+
+
+def test_services_with_one_command_are_one_candidate(tree: Tree) -> None:
+    text = COMPOSE.format(".", "uvicorn main:app") + "    ports: ['80:8000']\n"
+    text += "  other:\n    extends: { service: web }\n    command: uvicorn two:app\n"
+    text += "  bench:\n    extends: { service: web }\n"
+    with pytest.raises(UsageError) as raised:
+        start(tree({**FASTAPI, "compose.yaml": text}), "fastapi", "uvicorn")
+    assert raised.value.cause == (
+        "`command` of web in the compose file, `command` of other in the compose file"
+    )
+
+
 def test_several_services_with_a_server_are_candidates(tree: Tree) -> None:
     text = COMPOSE.format(".", "uvicorn main:app") + "    ports: ['80:8000']\n"
     text += "  admin:\n    build: .\n    command: uvicorn admin:app\n    ports: ['81:8000']\n"
@@ -926,7 +1031,10 @@ def test_several_services_with_a_server_are_candidates(tree: Tree) -> None:
 
 
 def test_what_no_locked_package_has_is_passed_over(tree: Tree) -> None:
-    text = COMPOSE.format(".", "dev_server") + "  worker:\n    build: .\n    command: start-rq x\n"
+    text = (
+        COMPOSE.format(".", "uv run dev_server")
+        + "  worker:\n    build: .\n    command: start-rq x\n"
+    )
     found = search(tree({**FASTAPI, "compose.yaml": text}), "fastapi", "uvicorn")
     assert found.start().command[-1] == "main:app"
     assert found.processes() == ()
@@ -961,8 +1069,8 @@ def test_settings_that_are_named_inside_of_a_package_are_found_there(tree: Tree)
 
 def test_what_comes_with_another_framework_is_not_started(tree: Tree) -> None:
     root = tree(FASTAPI)
-    installed = frozenset({"apache-airflow", "fastapi", "uvicorn"})
-    whole = replace(search(root), installed=installed, direct=frozenset({"apache-airflow"}))
+    installed = dict.fromkeys(("apache-airflow", "fastapi", "uvicorn"), "1.0")
+    whole = replace(search(root), versions=installed, direct=frozenset({"apache-airflow"}))
     with pytest.raises(UsageError) as raised:
         whole.start()
     assert (raised.value.cause, raised.value.hint) == (
@@ -997,6 +1105,7 @@ def test_a_function_that_only_a_program_gives_arguments_is_one_of_two(tree: Tree
     ("line", "bind"),
     [
         ("gunicorn main:app", ""),
+        ("gunicorn -c gunicorn.conf.py main:app", "bind = f\"[::]:{os.getenv('PORT', 5006)}\""),
         ("gunicorn main:app", "bind = f\"0.0.0.0:{os.environ.get('PORT', 5006)}\""),
         ("python -m app", ""),
         ("uvicorn main:app --port $PORT", ""),
@@ -1010,7 +1119,13 @@ def test_the_probe_asks_the_port_that_the_service_is_given(
 
 
 @pytest.mark.parametrize(
-    "line", ["gunicorn main:app", "uvicorn main:app --port 8000", "uvicorn main:app"]
+    "line",
+    [
+        "gunicorn main:app",
+        "uvicorn main:app --port 8000",
+        "uvicorn main:app",
+        "streamlit run page.py",
+    ],
 )
 def test_the_probe_asks_a_port_that_nothing_changes(tree: Tree, line: str) -> None:
     files = {"Procfile": f"web: {line}\n", "gunicorn.conf.py": "bind = '0.0.0.0:5006'\n"}
@@ -1038,7 +1153,18 @@ def test_several_services_of_which_none_stands_out_are_remarked(tree: Tree) -> N
 def test_the_port_that_gunicorn_is_configured_with_is_the_port(tree: Tree, bind: str) -> None:
     files = {"gunicorn.conf.py": f"bind = {bind}\n", **FLASK}
     found = start(tree(files), "flask", "gunicorn")
-    assert (found.port, found.command[1]) == (7000, "--bind=0.0.0.0:7000")
+    follows = "PORT" in bind
+    assert (found.port, found.reads_port) == (7000, follows)
+    assert ("--bind=0.0.0.0:7000" in found.command) is not follows
+    assert found.environment == ((("PORT", "7000"),) if follows else ())
+
+
+def test_a_configuration_that_binds_port_where_only_the_container_is_gives_no_address(
+    tree: Tree,
+) -> None:
+    bind = "bind = '127.0.0.1:' + os.environ['PORT']\n"
+    found = start(tree({"gunicorn.conf.py": bind, **FLASK}), "flask", "gunicorn")
+    assert (found.port, found.command[1]) == (8000, "--bind=0.0.0.0:8000")
 
 
 @pytest.mark.parametrize(
@@ -1058,6 +1184,29 @@ def test_flask_socketio_has_one_worker_that_serves_websockets(
 ) -> None:
     found = start(tree(FLASK), "flask", "gunicorn", "flask-socketio", *installed)
     assert found.command[-3:] == ("--workers=1", worker, "shop.web:create_app()")
+
+
+@pytest.mark.parametrize(
+    ("worker", "version", "why", "advice"),
+    [
+        ("eventlet", "26.0", "gunicorn 26.0 has no worker for eventlet", "gunicorn<26"),
+        ("gevent", "27.0", "gunicorn 27.0 needs packaging for its worker of gevent", "gevent"),
+    ],
+)
+def test_a_worker_that_gunicorn_cannot_load_is_not_started(
+    tree: Tree, worker: str, version: str, why: str, advice: str
+) -> None:
+    versions = {"flask": "1", "flask-socketio": "1", "gunicorn": version, worker: "1"}
+    root = tree(FLASK)
+    with pytest.raises(UsageError) as caught:
+        replace(search(root), versions=versions).start()
+    assert caught.value.message == why
+    assert advice in str(caught.value.hint)
+    said = replace(search(root, command=("gunicorn", "-k", worker, "a:b")), versions=versions)
+    [remark] = said.start().remarks
+    assert remark.startswith(f"[tool.uvflow.docker] command: {why}: `uv add ")
+    old = {**versions, "gunicorn": "25.3", "packaging": "1"}
+    assert f"--worker-class={worker}" in replace(search(root), versions=old).start().command
 
 
 @pytest.mark.parametrize(
@@ -1236,6 +1385,9 @@ def test_two_django_projects_are_a_question(tree: Tree) -> None:
         ('gunicorn shop:app -w $(python -c "import os; print(os.cpu_count())")', True),
         ('python serve.py -w $(python -c "import os; print(os.cpu_count())")', False),
         ("nice -n 5 gunicorn shop:app", True),
+        ("opentelemetry-instrument --traces_exporter none gunicorn shop:app", True),
+        ("ddtrace-run python -m gunicorn.app.wsgiapp shop:app", True),
+        ("python -u -m gunicorn shop:app", True),
         ("exec nice -n5 python serve.py", False),
         ("python serve.py | tee log", True),
         ("bin/start.sh", True),
@@ -1265,7 +1417,13 @@ def test_a_script_that_keeps_signals_to_itself_is_run_by_a_shell_that_does_not(
     assert start(root).command == tuple(line.split())
 
 
-def test_a_service_that_knows_sigterm_gets_it(tree: Tree) -> None:
-    code = "import signal\nsignal.signal(signal.SIGTERM, stop)\n"
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import signal\nsignal.signal(signal.SIGTERM, stop)\n",
+        "from gunicorn.app.base import BaseApplication\n",
+    ],
+)
+def test_a_service_that_knows_sigterm_gets_it(tree: Tree, code: str) -> None:
     root = tree({"Procfile": "web: python serve.py\n", "serve.py": code})
     assert start(root).ends_at_sigterm

@@ -1,6 +1,7 @@
 """What a project says of its start: settings, Procfile, compose file, sources, dependencies."""
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,11 @@ _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose
 
 SERVING = re.compile(rf"^\[|\b(?:{'|'.join(SERVERS)})\b")  # of a compose file
 _PROXY = re.compile(r"caddy|envoy|frontend|haproxy|nginx|proxy|traefik")
+_FOR_WORK = re.compile(r"\b_?(?:debug|dev|development|local|tests?)_?\b")  # a service's name
+# A schedule or a monitor, which is not the service although it may have a port.
+_BESIDE = re.compile(
+    r"\bcelery\b.* (?:beat|flower)\b|^(?:.* -m |.* run )?(?:flower|rq-dashboard)\b"
+)
 _PROCESS = re.compile(r"^([\w-]+):[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)  # of a Procfile
 
 
@@ -32,7 +38,7 @@ _PROCESS = re.compile(r"^([\w-]+):[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)  # of a P
 class Evidence:
     """What tells which command is to be started.
 
-    `installed` are the distributions of production, `direct` the project's own dependencies,
+    `versions` are those of production's distributions, `direct` the project's own dependencies,
     `scripts` is `[project.scripts]` of a project that is installed, `members` are the directories
     of the others in a workspace whose root this is. Of the `services` that a compose file builds
     here, `service` is the web process: the only one, or the only one that publishes a port.
@@ -42,12 +48,13 @@ class Evidence:
     project: Project
     settings: Settings
     sources: Sources
-    installed: frozenset[str]
+    versions: Mapping[str, str]
     direct: frozenset[str]
     scripts: Mapping[str, str]
     members: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        self.installed = self.versions.keys()
         self.entries = dict(_PROCESS.findall(self.file("Procfile")))
         self.classes = dict(row for name, row in FRAMEWORKS.items() if name in self.installed)
         if "Bottle" in self.classes:
@@ -120,7 +127,7 @@ def _services(text: str) -> dict[str, Mapping[str, Any]]:
 def _built_here(files: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, Mapping[str, Any]]:
     """The services of files, the later of which change the earlier, that are built here.
 
-    Neither a proxy is one, nor what is started with a profile.
+    Neither a proxy is one, nor what is started with a profile, unless that is of production.
     """
     services: dict[str, Mapping[str, Any]] = {}
     for file in files:
@@ -129,17 +136,30 @@ def _built_here(files: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, M
         name: each
         for name, each in services.items()
         if _build(each, "context") in {".", "./"}
-        and not each.get("profiles")
+        and not re.search(r"\b(?!prod)\w", str(each.get("profiles") or ""))
         and not _PROXY.search(f"{name} {_build(each, 'dockerfile')}")
     }
 
 
+def command_line(service: Mapping[str, Any]) -> str:
+    """Its `command` for a shell."""
+    command = service.get("command") or ""
+    line = shlex.join(map(str, command)) if isinstance(command, list) else str(command)
+    return line.replace("$$", "$").strip()
+
+
 def _web_service(services: Mapping[str, Mapping[str, Any]]) -> str:
-    """The only one; else the only one with a port, or that starts a server where none has."""
-    published = [name for name, each in services.items() if each.get("ports")]
-    texts = {name: f"{each.get('expose')} {each.get('command')}" for name, each in services.items()}
+    """The only one; else the only one with a port, or that starts a server where none has.
+
+    Of several the only one whose name does not say that it is for development.
+    """
+    lines = {name: command_line(each) for name, each in services.items()}
+    able = {name: each for name, each in services.items() if not _BESIDE.search(lines[name])}
+    published = [name for name, each in able.items() if each.get("ports")]
+    texts = {name: f"{each.get('expose')} {lines[name]}" for name, each in able.items()}
     serving = [name for name, text in texts.items() if SERVING.search(text)]
-    web = [*services] if len(services) == 1 else published or serving
+    web = [*able] if len(services) == 1 else published or serving
+    web = web if len(web) == 1 else [name for name in web if not _FOR_WORK.search(name)]
     return web[0] if len(web) == 1 else ""
 
 

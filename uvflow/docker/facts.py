@@ -103,7 +103,8 @@ class Facts:
         self.python_release = newest_release(self.requires_python, self.python) or self.python
         self.images = base_image.base_images(settings, self.python)
         production = self.installed(self.python, "prod")
-        self.names = frozenset(package.name for package in production)
+        self.versions = {package.name: package.version for package in production}
+        self.names = frozenset(self.versions)
         self.everything = self.installed(self.python, *self.exported)
         self.built = self.built_for(self.python, self.everything)
         self.local_packages = workspace.local_packages(production)
@@ -214,7 +215,7 @@ class Facts:
             project=self.project,
             settings=self.settings,
             sources=Sources(self.project.root, packages),
-            installed=self.names,
+            versions=self.versions,
             direct=frozenset(edge["name"] for edge in edges),
             scripts=self.project.table("project", "scripts") if self.is_installed else {},
             members=tuple(sorted({*directories} - {"."})) if self.directory == "." else (),

@@ -44,6 +44,8 @@ WEBSOCKET_WORKERS = {
     "gevent": "--worker-class=gevent",
     "flask-socketio": "--threads=100",
 }
+_NAMED_WORKER = re.compile(r"(?:(?<!\S)-k|--worker-class|\bworker_class)[ =]*\S*?(eventlet|gevent)")
+_FEWER_WORKERS = 26  # gunicorn without one for eventlet; after it, packaging is of an extra
 
 Ports = tuple[int, ...] | str  # empty where nothing tells; or why there is none
 
@@ -53,7 +55,8 @@ DEFAULTS = {
     "flask": 5000,
     "waitress-serve": 8080,
 }
-STREAMLIT_PORT = 8501  # unless its configuration has one
+GRADIO_ADDRESS = {"GRADIO_SERVER_NAME": "0.0.0.0"}  # noqa: S104  inside the container
+GRADIO_PORT, STREAMLIT_PORT = 7860, 8501  # unless its configuration has one
 _NAMED = re.compile(
     r"(?:--port|(?<![\w-])-p|--server\.port|\btcp:port|\b0\.0\.0\.0:"
     r"|\b(?:FLASK_RUN_|GRANIAN_|STREAMLIT_SERVER_|UVICORN_)?PORT(?==)"
@@ -112,16 +115,32 @@ def configured_ports(
     bind = _bind_of_toml(text) if is_toml else assigned_text(text, "bind")
     if re.match(r"\W*f?\W*(?:unix|fd):", bind):
         return f"{name} binds a socket"
-    if ports := _BOUND.findall(bind):
+    is_variable = _IN_VARIABLE.search(bind) is not None
+    if (ports := _BOUND.findall(bind)) and (given or not is_variable):
         return tuple(map(int, ports))
-    if bind and not _IN_VARIABLE.search(bind):
+    if bind and not is_variable:
         return f"`bind` of {name} is computed"
     return (given,) if bind else ()
 
 
-def reads_port(text: str) -> bool:
-    """Whether `bind` in a configuration of gunicorn has the variable PORT, and maybe a default."""
-    return _IN_VARIABLE.search(assigned_text(text, "bind")) is not None
+def binds_given_port(text: str) -> bool:
+    """Whether a configuration of gunicorn binds the variable PORT at every address."""
+    bind = assigned_text(text, "bind")
+    is_open = re.search(r"[\"'](?:0\.0\.0\.0|\[::\])?:", bind)
+    return is_open is not None and _IN_VARIABLE.search(bind) is not None
+
+
+def lacking_worker(text: str, versions: Mapping[str, str]) -> tuple[str, str]:
+    """Why gunicorn lacks the worker that its command or configuration names, and what adds it."""
+    named, version = _NAMED_WORKER.search(text), versions.get("gunicorn", "")
+    if named and int(version.partition(".")[0] or 0) >= _FEWER_WORKERS:
+        if named[1] == "eventlet":
+            why = f"gunicorn {version} has no worker for eventlet"
+            return why, f"`uv add 'gunicorn<{_FEWER_WORKERS}'`"
+        if "packaging" not in versions:
+            why = f"gunicorn {version} needs packaging for its worker of gevent"
+            return why, "`uv add 'gunicorn[gevent]'`"
+    return "", ""
 
 
 def _bind_of_toml(text: str) -> str:

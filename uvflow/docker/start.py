@@ -5,22 +5,32 @@ import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import Any
 
 from uvflow.docker import refusals
-from uvflow.docker.applications import Application, Applications, programs, scripts_importing
-from uvflow.docker.evidence import SERVING, Evidence
+from uvflow.docker.applications import (
+    FRAMEWORKS,
+    Application,
+    Applications,
+    programs,
+    scripts_importing,
+)
+from uvflow.docker.evidence import SERVING, Evidence, command_line
 from uvflow.docker.health import health_path, trusted_host
 from uvflow.docker.lint import shell
 from uvflow.docker.servers import (
+    GRADIO_ADDRESS,
+    GRADIO_PORT,
     RELOADING,
     SERVERS,
     STREAMLIT_PORT,
     WEBSOCKET_WORKERS,
     Ports,
+    binds_given_port,
     configured_ports,
+    lacking_worker,
     named_ports,
-    reads_port,
     servers_of,
 )
 from uvflow.docker.source import Module, Sources, read_files
@@ -28,6 +38,11 @@ from uvflow.errors import UsageError
 
 _STREAMLIT_SET_PORT = re.compile(r"^\s*port\s*=\s*(\d{1,5})\b", re.MULTILINE)
 _STREAMLIT_SET_PATH = re.compile(r"^\s*baseUrlPath\s*=\s*[\"']/?([\w/-]*\w)", re.MULTILINE)
+
+# A page of gradio at the address and the port of GRADIO_SERVER_NAME and GRADIO_SERVER_PORT.
+_LAUNCH = re.compile(
+    r"^(?:from|import) gradio\b[\s\S]*\.launch\((?![^)]*server_port)", re.MULTILINE
+)
 
 _SET_PORT = "set `port` in [tool.uvflow.docker]"
 
@@ -68,6 +83,7 @@ Candidate = Start | Application
 # and a script of a shell most often ends with `exec` of a server.
 _END_AT_SIGTERM = {*SERVERS, "arq", "celery", "dramatiq", "fastapi", "flask", "rq", "streamlit"}
 _SHELL_ENDS = re.compile(r"(?:.*\.)?(?:ba)?sh|wait")
+_HANDLER = re.compile(r"SIGTERM|\bgunicorn\.app\b")  # a server in a script is one as well
 
 # The variable that tells a framework its application → the interface of that.
 _APP_VARIABLES = {"FLASK_APP": "wsgi", "LITESTAR_APP": "asgi", "QUART_APP": "asgi"}
@@ -101,6 +117,9 @@ _DEVELOPMENT = re.compile(r"\b(?:runserver|flask (?:.* )?run|fastapi dev)\b|--(?
 _NO_BEAT = "is not followed: name `celery … beat` in [tool.uvflow.docker.processes]"
 _OF_DJANGO = {f"django.core.{each}.get_{each}_application" for each in ("asgi", "wsgi")}
 _OF_SHELLS = {"bash", "cd", "echo", "exec", "export", "python", "python3", "sh", "wait"}
+_ABSOLUTE = re.compile(
+    r"(?<![\w.:$}/])/(?!app/)\w[\w./-]*\.\w+"
+)  # paths of files, but in the image
 _NO_SERVICE = {"cat", "ipython", "pytest", "sleep", "tail", "true"}
 
 
@@ -122,7 +141,7 @@ class Search(Evidence):
         [chosen] = candidates
         start = self._published(chosen if isinstance(chosen, Start) else self._served(chosen))
         *_, program = self._programs(start.command)
-        is_handled = any("SIGTERM" in module.text for module in self.sources.modules)
+        is_handled = any(_HANDLER.search(module.text) for module in self.sources.modules)
         is_ended = program in _END_AT_SIGTERM or _SHELL_ENDS.fullmatch(program) is not None
         return replace(
             self._probed(start),
@@ -159,7 +178,7 @@ class Search(Evidence):
             names = " and ".join(self.services)
             yield f"the compose file builds {names} here: none stands out as the service"
         for name, each in self.services.items() if not self.entries else ():
-            command = re.match(r"\w[\w-]*(?= |$)", str(each.get("command") or ""))
+            command = re.match(r"\w[\w-]*(?= |$)", _without_runners(command_line(each)))
             if command and not self._is_program(command[0]):
                 where = f"`command` of {name} in the compose file"
                 yield f"{where} is passed over: no locked package is known to have {command[0]}"
@@ -174,13 +193,18 @@ class Search(Evidence):
 
     def _lacking(self, words: Words) -> list[str]:
         """The programs that `words` start and the image does not have."""
-        available = self.installed.union(self.settings.runtime_packages)
+        available = {*self.installed, *self.settings.runtime_packages}
         known = filter(_ELSEWHERE.__contains__, self._programs(words))
         return [program for program in known if program.partition("-")[0] not in available]
 
     def _probed(self, start: Start) -> Start:
         """The same with the health path of the settings, and a host that the service allows."""
         given, remarks = self.settings.health, start.remarks
+        if given and not start.port:
+            remarks = (
+                *remarks,
+                f"`health` in [tool.uvflow.docker] is asked of no port: {_SET_PORT}",
+            )
         health = given if isinstance(given, str) else start.health
         module = self.django.settings_module if "django" in self.installed else None
         host = self.django.allowed_host() if module else trusted_host(self.sources)
@@ -198,22 +222,23 @@ class Search(Evidence):
 
     def _line(self, service: Mapping[str, Any]) -> str:
         """Its `command` for a shell; empty where that serves nothing, or needs another image."""
-        command = service.get("command") or ""
-        line = shlex.join(map(str, command)) if isinstance(command, list) else str(command)
-        line = line.replace("$$", "$").strip()
+        line = command_line(service)
         is_moved = not service.keys().isdisjoint({"entrypoint", "working_dir"})
         words = ("sh", "-c", _without_runners(line))
         *_, (_, last) = self._started(words)
         program = shell.program(last)
+        is_moved |= self._names_elsewhere(f"{line}\n{self._script_text(last)}")
         is_idle = program in _NO_SERVICE or line in {"bash", "sh"}
         is_of_entrypoint = line.startswith(("/", "-"))  # or options for it
         is_other = is_idle or is_of_entrypoint or not ("/" in last[0] or self._is_program(program))
         is_other = bool(is_other or _DEVELOPMENT.search(line) or self._lacking(words))
         return "" if is_moved or is_other else line
 
-    def _binds_port(self, words: Words) -> bool:
-        is_gunicorn = self._programs(words)[-1] == "gunicorn"
-        return is_gunicorn and reads_port(self.file("gunicorn.conf.py"))
+    def _names_elsewhere(self, text: str) -> bool:
+        """Whether a file of the project has a path in it that the image does not have."""
+        named = (PurePosixPath(path).parts[1:] for path in _ABSOLUTE.findall(text))
+        ends = (parts[number:] for parts in named for number in range(len(parts)))
+        return any(self.project.root.joinpath(*end).is_file() for end in ends)
 
     def _listens(self, words: Words, given: int) -> Ports:
         """The ports that `words` listen on with `given` as PORT."""
@@ -234,10 +259,15 @@ class Search(Evidence):
     def _settings(self) -> Iterator[Candidate]:
         command, app = self.settings.command, self.settings.app
         if command:
-            evidence = "[tool.uvflow.docker] command"
-            yield self._of_words(command, evidence)
+            start = self._of_words(command, "[tool.uvflow.docker] command")
+            is_program = len(command) == 1 and command[0] in self.scripts and not start.port
+            over = ("`app` in [tool.uvflow.docker] is passed over for `command`",) if app else ()
+            yield replace(start, is_program=is_program, remarks=(*start.remarks, *over))
         elif app:
             known = self.web.found.get(app.replace(":", ".").removesuffix("()"))
+            if known and app.endswith("()") and not known.is_factory:
+                line = refusals.app_setting(known.name)
+                raise UsageError(f"{known.name} is no function to call", hint=f"write {line}")
             interfaces = (*self.classes.values(), "wsgi", "asgi")
             interfaces = (known.interface,) if known else interfaces
             # One that asks for asgi is not given to a server for wsgi.
@@ -319,7 +349,9 @@ class Search(Evidence):
         if line := self._line(self.services.get(self.service, {})):
             yield self._of_line(line, "`command` of the compose file")
         elif not self.service:
-            lines = {self._line(each): name for name, each in self.services.items()}
+            lines = dict[str, str]()
+            for name, each in self.services.items():
+                lines.setdefault(self._line(each), name)  # which others may extend
             serving = {line: name for line, name in lines.items() if SERVING.search(line)}
             for line, name in serving.items() if len(serving) > 1 else ():
                 yield self._of_line(line, f"`command` of {name} in the compose file")
@@ -428,15 +460,14 @@ class Search(Evidence):
         if name is None or (found.name.endswith(")") and name != "gunicorn"):
             raise refusals.no_server(self, found)
         server, command = SERVERS[name], SERVERS[name].command
+        command = self._for_gunicorn(command) if name == "gunicorn" else command
         bound = configured_ports(name, command, self.configuration, self.given)
         port = self.settings.port or _last(bound) or self.given
-        if name == "gunicorn" and "flask-socketio" in self.installed:
-            worker = next(w for each, w in WEBSOCKET_WORKERS.items() if each in self.installed)
-            command = f"{command} --workers=1 {worker}"
         line = f"{command} {server.factory if found.is_factory else '{name}'}"
         values = {"port": port, "interface": found.interface, "name": found.name}
         words = tuple(word.format_map(values) for word in line.split())
         has_conf = name == "gunicorn" and bool(self.file("gunicorn.conf.py"))
+        reads_port = has_conf and "--bind" not in command
         own = self.sources.origin(found.name.replace(":", "."))
         inside = self.django.inside(found.name.partition(".")[0])
         return Start(
@@ -450,10 +481,28 @@ class Search(Evidence):
             or has_conf
             or read_files(self.sources),
             base=inside or found.module.base,
+            environment=(("PORT", str(port)),) if reads_port else (),
+            reads_port=reads_port,
             remarks=(f"{bound}: the image listens on port {port}",)
             if isinstance(bound, str)
             else (),
         )
+
+    def _for_gunicorn(self, command: str) -> str:
+        """The same with the worker that WebSockets need; raises UsageError if that is not there.
+
+        It has no port if the configuration has one that follows PORT.
+        """
+        configuration = self.file("gunicorn.conf.py")
+        if binds_given_port(configuration):
+            command = command.replace("--bind=0.0.0.0:{port} ", "")
+        if "flask-socketio" in self.installed:
+            worker = next(w for each, w in WEBSOCKET_WORKERS.items() if each in self.installed)
+            command = f"{command} --workers=1 {worker}"
+        why, hint = lacking_worker(f"{command}\n{configuration}", self.versions)
+        if why:
+            raise UsageError(why, hint=f"{hint}, or set `command` in [tool.uvflow.docker]")
+        return command
 
     def _of_line(self, line: str, evidence: str, given: int | None = None) -> Start:
         """The start by a line as a shell reads it, as `_of_words`."""
@@ -472,31 +521,60 @@ class Search(Evidence):
     def _of_words(self, words: Words, evidence: str, given: int | None = None) -> Start:
         """The start by `words` with a PORT to listen on: `given`, where nothing names another."""
         named, started = self._listens(words, self.given), re.split(r"[\s()]", " ".join(words))
+        reads_port = not named or named != self._listens(words, 0)
         apps = self.web.found.keys() & {word.replace(":", ".") for word in started}
-        health = self._health(self.web.outermost - apps if apps else ())
-        if not named and self._programs(words)[-1] == "streamlit":
+        program, variables, health = self._programs(words)[-1], dict[str, str](), None
+        if program not in self.installed - {*FRAMEWORKS, *SERVERS}:  # another has its own routes
+            health = self._health(self.web.outermost - apps if apps else ())
+        if not named and program == "streamlit":
             set_port, health = self._streamlit_config()
-            named = (set_port or STREAMLIT_PORT,)
+            named, reads_port = (set_port or STREAMLIT_PORT,), False
+        elif not named and self._launches_gradio(words):
+            named, reads_port = (self.settings.port or given or GRADIO_PORT,), False
+            variables = {**GRADIO_ADDRESS, "GRADIO_SERVER_PORT": str(named[-1])}
         port = self.settings.port or (_last(named) if named else given)
-        why = f"{evidence}: {named}, so no port is exposed or probed"
+        variables |= {"PORT": str(port or self.given)} if port or named else {}
         return Start(
             command=words,
             evidence=evidence,
             port=port,
             health=health if port else None,
             loads_source=True,
-            environment=(("PORT", str(port or self.given)),) if port or named else (),
-            reads_port=not named or named != self._listens(words, 0) or self._binds_port(words),
-            remarks=() if port or not named else (f"{why}: where it has one, {_SET_PORT}",),
+            environment=tuple(variables.items()),
+            reads_port=reads_port,
+            remarks=tuple(self._doubts(words, evidence, named)),
         )
+
+    def _doubts(self, words: Words, evidence: str, named: Ports) -> Iterator[str]:
+        """What is wrong with a command that listens on the ports `named`."""
+        port = self.settings.port
+        if isinstance(named, str):
+            why = f"{evidence}: {named}, so no port is exposed or probed"
+            yield from [] if port else [f"{why}: where it has one, {_SET_PORT}"]
+        elif named and port and port not in named:
+            yield f"{evidence} listens on {named[-1]}, and `port` in [tool.uvflow.docker] is {port}"
+        if self._programs(words)[-1] == "gunicorn":
+            text = " ".join((*words, "\n", self.file("gunicorn.conf.py")))
+            why, advice = lacking_worker(text, self.versions)
+            if why:
+                yield f"{evidence}: {why}: {advice}"
+
+    def _launches_gradio(self, words: Words) -> bool:
+        """Whether a file or a module that is run leaves the address of its page to variables."""
+        _, run = self._started(words)[-1]
+        texts = (m.text for m in self.sources.modules if not {m.path, m.name}.isdisjoint(run))
+        return "gradio" in self.installed and any(map(_LAUNCH.search, texts))
 
     def _forwarding(self, words: Words) -> Words:
         """The same, by a shell that hands signals on if the script that they start does not."""
-        script = words[1:2] if shell.program(words) in {"bash", "sh"} else words[:1]
-        text = self.configuration(script[0]) if script else ""
+        text = self._script_text(words)
         if not re.match(r"#!.*sh\b", text) or re.search(r"\b(?:exec|trap)\b", text):
             return words
         return ("sh", "-c", f"{_TRAP} {{ {shlex.join(words)}; }} & wait $!")
+
+    def _script_text(self, words: Words) -> str:
+        script = words[1:2] if shell.program(words) in {"bash", "sh"} else words[:1]
+        return self.configuration(script[0]) if script else ""
 
     def _health(self, others: Collection[str]) -> str | None:
         """Of the URLs of Django, or of an application that is none of `others`."""

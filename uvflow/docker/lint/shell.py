@@ -19,6 +19,7 @@ _SHELL = re.compile(r"(?:.*/)?(?:ash|bash|dash|sh|su|zsh)")
 _LOGIN = re.compile(r"-\w*l\w*|--login|-")
 PATH_OF_PROFILE = "/usr/local/bin:/usr/bin:/bin"  # Debian's /etc/profile sets it
 _PYTHON = re.compile(r"(?:.*/)?python[\d.]*")
+_FLAGS = re.compile("-[BEIOPSdqsuv]+")  # of Python, without a value
 
 # Programs that start another one → how many words come before that one, besides options.
 _WRAPPERS = {
@@ -36,7 +37,11 @@ OPTION_WITH_VALUE = (
     r"provider|resolution|prerelease|newer|mode|setting|dir|python|color|host|directory|project)"
     r"|-[CPfipw])"
 )
-_OF_WRAPPERS = {"nice": "-n", **dict.fromkeys(("pdm", "poetry", "uv"), OPTION_WITH_VALUE)}
+_OF_WRAPPERS = {
+    "nice": "-n",
+    "opentelemetry-instrument": r"--(?!version)\w+",
+    **dict.fromkeys(("pdm", "poetry", "uv"), OPTION_WITH_VALUE),
+}
 
 
 def is_python(words: Words) -> bool:
@@ -45,8 +50,10 @@ def is_python(words: Words) -> bool:
 
 def program(words: Words) -> str:
     """What runs, without its directory; the module of `python -m`."""
-    position = 2 if is_python(words) and "-m" in words[1:2] else 0
-    return PurePosixPath(words[position]).name if len(words) > position else ""
+    rest = [*itertools.dropwhile(_FLAGS.fullmatch, words[1:] if is_python(words) else ())]
+    if rest[:1] == ["-m"]:
+        return "".join(rest[1:2]).removesuffix(".app.wsgiapp")  # that of gunicorn
+    return PurePosixPath("".join(words[:1])).name
 
 
 def is_interpreter(word: str) -> bool:
