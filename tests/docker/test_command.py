@@ -48,6 +48,25 @@ def test_a_probe_without_a_path_and_a_server_that_nobody_reaches_are_told(
     assert ": this starts a development server: gunicorn " in uvflow("docker", cwd=root).err
 
 
+def test_a_process_that_cannot_start_and_a_secret_of_the_settings_are_told(
+    tree: Tree, uvflow: Command
+) -> None:
+    rest = """[tool.uvflow.docker]
+command = ["serve"]
+processes = { worker = ["python", "wroker.py"], serve = ["serve"] }
+environment = { SECRET_KEY = "abc" }
+"""
+    root = tree({**PROJECT, "pyproject.toml": manifest(rest=rest), "worker.py": ""})
+    secret, worker, *_ = uvflow("docker", cwd=root).err.split("\n")
+    assert secret == (
+        "warning: Dockerfile:20: SECRET_KEY is in the image's history: docker run --env-file .env …"
+    )
+    assert worker == (
+        "warning: worker: wroker.py does not exist in the image: "
+        "name what the image has, or put it there"
+    )
+
+
 def test_what_is_built_with_a_compiler_alone_is_told(tree: Tree, uvflow: Command) -> None:
     shop = local("shop", needs=["odd", "psycopg2"])
     lock = locked(shop, package("odd", wheels=()), package("psycopg2", wheels=()))

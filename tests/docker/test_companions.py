@@ -5,6 +5,7 @@ from images import DEV, PROD, facts
 
 from uvflow.docker import companions
 from uvflow.docker.companions import bake_file, compose_file
+from uvflow.docker.start import Start
 
 
 def test_the_whole_bake_file() -> None:
@@ -127,3 +128,9 @@ def test_other_processes_are_services_of_the_same_image() -> None:
     assert companions.usage_lines(found)[-1] == (
         "docker run --rm --no-healthcheck --read-only --tmpfs /tmp --cap-drop ALL shop migrate"
     )
+
+
+def test_another_process_of_a_program_is_no_argument_of_it() -> None:
+    start = Start(command=("shop",), evidence="`shop` of [project.scripts]", is_program=True)
+    found = companions.usage_lines(facts(start=start, processes=(("worker", ("rq", "worker")),)))
+    assert found[-1].endswith("--cap-drop ALL --entrypoint rq shop worker")

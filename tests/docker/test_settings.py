@@ -5,6 +5,8 @@ import pytest
 from uvflow.docker.settings import Settings, read
 from uvflow.errors import UsageError
 
+PROCESSES = 'lists of strings by simple names, such as { worker = ["celery", "worker"] }'
+
 
 def test_nothing_said_is_the_defaults() -> None:
     assert read({}, "pyproject.toml") == Settings()
@@ -44,6 +46,8 @@ def test_an_unknown_key_is_told_with_the_nearest() -> None:
         ("platforms", ["windows/amd64"], "a list of linux/amd64 and linux/arm64"),
         ("source", "yes", "true or false"),
         ("environment", {"A-B": "x"}, "a table of strings"),
+        ("processes", {"my worker!": ["x"]}, PROCESSES),
+        ("processes", {"worker": "x"}, PROCESSES),
         ("environment", {"A": 1}, "a table of strings"),
     ],
 )

@@ -128,6 +128,18 @@ def test_without_a_server_the_error_names_one_to_add(tree: Tree) -> None:
     )
 
 
+def test_the_line_for_uwsgi_is_named_where_that_is_locked(tree: Tree) -> None:
+    line = '`command = ["uwsgi", "--http=0.0.0.0:8000", {}]`'
+    for files, words in (
+        (DJANGO, '"--master", "--module=site.wsgi:application"'),
+        ({**DJANGO, "uwsgi.ini": "[uwsgi]\n"}, '"--ini=uwsgi.ini"'),
+    ):
+        with pytest.raises(UsageError, match="no server") as caught:
+            start(tree(files), "django", "uwsgi")
+        hint = str(caught.value.hint)
+        assert hint.endswith(f"or write in [tool.uvflow.docker]: {line.format(words)}")
+
+
 def test_a_framework_that_is_not_locked_is_not_taken_from_the_text(tree: Tree) -> None:
     with pytest.raises(UsageError, match="found nothing for the container to start"):
         start(tree(FASTAPI), "uvicorn")

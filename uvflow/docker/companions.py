@@ -143,14 +143,18 @@ def usage_lines(facts: Facts) -> tuple[str, ...]:
     file = () if facts.directory == "." else ("--file", _dockerfile_path(facts))
     build = ("docker", "build", *file, *credential_options(facts))
     run, published = ("docker", "run", "--rm"), ("--publish", f"{port}:{port}") if port else ()
-    hardened = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", name)  # noqa: S108  inside
+    hardened = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL")  # noqa: S108  inside
+    others = (
+        ("--entrypoint", words[0], name, *words[1:]) if facts.start.is_program else (name, *words)
+        for _, words in facts.processes
+    )
     targets = (selection.name for selection in facts.selections if selection.editable)
     commands = (
         (*build, "--tag", name, "."),
-        (*run, *published, *hardened),
+        (*run, *published, *hardened, name),
         ("uvflow", "docker", "build", "--try"),
         *((*build, "--target", each, "--tag", image_tag(facts, each), ".") for each in targets),
-        *((*run, "--no-healthcheck", *hardened, *words) for _, words in facts.processes),
+        *((*run, "--no-healthcheck", *hardened, *each) for each in others),
     )
     return tuple(map(shlex.join, commands))
 

@@ -74,10 +74,15 @@ def no_server(evidence: Evidence, found: Application) -> UsageError:
             if server := re.search(rf" ({'|'.join(servers)})(?![\w-])", text):
                 cause = f"{server[1]} is in the {key[:-1]} `{name}`, which prod leaves out"
                 take = f'set `{key} = ["{name}"]` in [tool.uvflow.profiles.prod]'
+    last = "set `command` in [tool.uvflow.docker]"
+    if {"pyuwsgi", "uwsgi"} & evidence.installed and found.interface == "wsgi":
+        has_file = evidence.file("uwsgi.ini")
+        how = ["--ini=uwsgi.ini"] if has_file else ["--master", f"--module={found.name}"]
+        last = _to_write([command_setting(["uwsgi", "--http=0.0.0.0:8000", *how])])
     return UsageError(
         f"no server for {found.name} is among the production dependencies",
         cause=cause,
-        hint=f"`uv add {servers[0]}`, {take}, or set `command` in [tool.uvflow.docker]",
+        hint=f"`uv add {servers[0]}`, {take}, or {last}",
     )
 
 

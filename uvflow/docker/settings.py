@@ -46,6 +46,14 @@ _PLATFORMS = _texts({"enum": PLATFORMS}, " and ".join(PLATFORMS), least=1)
 _PACKAGES = _texts({"type": "string", "pattern": _DEBIAN_PACKAGE}, "Debian packages")
 _CODES = _texts({"type": "string", "pattern": "[a-z-]+"}, "codes of findings")
 _COMMAND = _texts(_TEXT, 'strings, such as ["python", "-m", "app"]', least=1)
+_PROCESSES = Rule(  # services of a compose file (Compose specification, "Services")
+    'lists of strings by simple names, such as { worker = ["celery", "worker"] }',
+    {
+        "type": "object",
+        "propertyNames": {"type": "string", "pattern": r"[A-Za-z0-9._-]+"},
+        "additionalProperties": _COMMAND.keywords,
+    },
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +69,7 @@ class Settings:
 
     base: str = _setting("slim", Rule(f"one of {', '.join(BASES)}", {"enum": BASES}))
     command: tuple[str, ...] | None = _setting(None, _COMMAND)
-    processes: tuple[tuple[str, tuple[str, ...]], ...] = _setting((), {"*": _COMMAND})
+    processes: tuple[tuple[str, tuple[str, ...]], ...] = _setting((), _PROCESSES)
     app: str | None = _setting(None, _text(_MODULE_ATTRIBUTE, '"module:attribute"'))
     port: int | None = _setting(None, _number(65535, "a number from 1 to 65535"))
     health: str | bool | None = _setting(None, _HEALTH)

@@ -5,13 +5,16 @@ import os
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from uvflow import findings
 from uvflow.docker import context, settings
+from uvflow.docker.instructions import json_array
 from uvflow.docker.lint import rules_build, rules_image, rules_start, shell
 from uvflow.docker.lint.model import Dockerfile, LintContext, Violations, is_for_development
 from uvflow.docker.lint.parse import parse_instructions
+from uvflow.docker.lint.shell import Words
 from uvflow.docker.source import import_names
 from uvflow.errors import UsageError
 from uvflow.files import text_if_there
@@ -134,12 +137,34 @@ def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
     return _findings((linted, *images), CHECKS, project, path)
 
 
-def check_start(project: Project, path: Path, text: str) -> tuple[Finding, ...]:
-    """What serves in a generated Dockerfile, and errors of its start: a user may have named it."""
-    linted = Dockerfile(text, lint_context(project))
-    servers = {"development-server", "listens-locally", "shell-form"}
-    found = _findings((linted,), rules_start.CHECKS, project, path)
-    return tuple(f for f in found if f.severity is Severity.ERROR or f.code in servers)
+def check_start(
+    project: Project, path: Path, text: str, processes: Iterable[tuple[str, Words]]
+) -> tuple[Finding, ...]:
+    """What serves in a generated Dockerfile, and errors: a user may have named what is started.
+
+    Of other `processes`, by name, what they need and the image lacks.
+    """
+    context, servers = (
+        lint_context(project),
+        {"development-server", "listens-locally", "shell-form"},
+    )
+    linted = Dockerfile(text, context)
+    found = [
+        each
+        for each in _findings((linted,), rules_start.CHECKS, project, path)
+        if each.severity is Severity.ERROR or each.code in servers
+    ]
+    for each in _findings((linted,), rules_image.CHECKS, project, path):
+        if each.code == "secret-in-image":
+            found.append(replace(each, hint="docker run --env-file .env …"))
+    keyword = "ENTRYPOINT" if "\nENTRYPOINT " in text else "CMD"
+    for name, words in processes:
+        other = Dockerfile(f"{text}{keyword} {json_array(words)}\n", context)
+        last = Origin(path=path.name, line=len(other.lines))
+        for each in _findings((other,), rules_start.CHECKS, project, path):
+            if each.severity is Severity.ERROR and each.origin == last:
+                found.append(replace(each, message=f"{name}: {each.message}", origin=None))
+    return tuple(found)
 
 
 def _findings(
