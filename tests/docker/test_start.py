@@ -1021,6 +1021,20 @@ def test_what_needs_files_of_another_image_tells_nothing(tree: Tree, text: str) 
     assert start(kept, "fastapi", "gunicorn", "uvicorn").command[-1] == "x:y"
 
 
+def test_a_module_that_the_image_has_by_another_name_is_told(tree: Tree) -> None:
+    files = {"src/app/main.py": "", "src/app/jobs.py": "from src.app import main\n"}
+    text = COMPOSE.format(".", "uvicorn app.main:app") + "    ports: ['8000']\n"
+    text += "  jobs:\n    build: .\n    command: arq app.jobs.Settings --x src.app.main a.yaml\n"
+    text += "  moved:\n    build: .\n    command: cd src && exec arq app.jobs.Settings\n"
+    found = search(tree({**files, "compose.yaml": text}), "uvicorn")
+    assert found.start().remarks == (
+        "`command` of the compose file has app.main, which is src.app.main in the image",
+    )
+    assert list(found.remarks()) == [
+        "the process jobs has app.jobs, which is src.app.jobs in the image"
+    ]
+
+
 def test_services_with_one_command_are_one_candidate(tree: Tree) -> None:
     text = COMPOSE.format(".", "uvicorn main:app") + "    ports: ['80:8000']\n"
     text += "  other:\n    extends: { service: web }\n    command: uvicorn two:app\n"

@@ -202,7 +202,7 @@ class ImagePlan:
         text = context.dockerignore(self.workspace, facts.mounts)
         self.dockerignore = ImageFile(path=root / name, text=text)
         made = self.dockerfile
-        self.findings = check_start(project, made.path, made.text, facts.processes)
+        self.findings = tuple(check_start(project, made.path, made.text, facts.processes))
         if lacks := context.missing_patterns(self.dockerignore.before or text, self.workspace):
             message, origin = f"does not exclude: {', '.join(lacks)}", Origin(path=name, line=1)
             error = findings.error("context-not-ignored", message, origin)

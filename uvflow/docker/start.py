@@ -33,12 +33,14 @@ from uvflow.docker.servers import (
     named_ports,
     servers_of,
 )
-from uvflow.docker.source import Module, Sources, read_files
+from uvflow.docker.source import Module, Sources, parent_name, read_files
 from uvflow.errors import UsageError
 
 _STREAMLIT_SET_PORT = re.compile(r"^\s*port\s*=\s*(\d{1,5})\b", re.MULTILINE)
 _STREAMLIT_SET_PATH = re.compile(r"^\s*baseUrlPath\s*=\s*[\"']/?([\w/-]*\w)", re.MULTILINE)
 
+_DOTTED = re.compile(r"(?<![\w./-])[A-Za-z_]\w*(?:\.\w+)+")
+_MOVES = re.compile(r"\bcd |PYTHONPATH|--(?:app-dir|chdir|pythonpath|workdir)\b")
 # A page of gradio at the address and the port of GRADIO_SERVER_NAME and GRADIO_SERVER_PORT.
 _LAUNCH = re.compile(
     r"^(?:from|import) gradio\b[\s\S]*\.launch\((?![^)]*server_port)", re.MULTILINE
@@ -177,6 +179,9 @@ class Search(Evidence):
         if len(self.services) > 1 and not (self.service or self.settings.command or self.entries):
             names = " and ".join(self.services)
             yield f"the compose file builds {names} here: none stands out as the service"
+        for name, words in self.processes():
+            for module, other in self._misnamed(words):
+                yield f"the process {name} has {module}, which is {other} in the image"
         for name, each in self.services.items() if not self.entries else ():
             command = re.match(r"\w[\w-]*(?= |$)", _without_runners(command_line(each)))
             if command and not self._is_program(command[0]):
@@ -553,11 +558,23 @@ class Search(Evidence):
             yield from [] if port else [f"{why}: where it has one, {_SET_PORT}"]
         elif named and port and port not in named:
             yield f"{evidence} listens on {named[-1]}, and `port` in [tool.uvflow.docker] is {port}"
+        for module, name in self._misnamed(words):
+            yield f"{evidence} has {module}, which is {name} in the image"
         if self._programs(words)[-1] == "gunicorn":
             text = " ".join((*words, "\n", self.file("gunicorn.conf.py")))
             why, advice = lacking_worker(text, self.versions)
             if why:
                 yield f"{evidence}: {why}: {advice}"
+
+    def _misnamed(self, words: Words) -> Iterator[tuple[str, str]]:
+        """The modules that are named as another directory has them, and their names here."""
+        line, root = " ".join(words), self.project.root
+        for named in [] if _MOVES.search(line) else _DOTTED.findall(line):
+            for module in filter(_DOTTED.fullmatch, (named, parent_name(named, 1))):
+                path, known = module.replace(".", "/"), self.sources.by_name
+                if module in known or (root / path).exists() or (root / f"{path}.py").exists():
+                    break
+                yield from ((module, name) for name in known if name.endswith(f".{module}"))
 
     def _launches_gradio(self, words: Words) -> bool:
         """Whether a file or a module that is run leaves the address of its page to variables."""

@@ -139,7 +139,7 @@ def check_handwritten(project: Project, path: Path) -> tuple[Finding, ...]:
 
 def check_start(
     project: Project, path: Path, text: str, processes: Iterable[tuple[str, Words]]
-) -> tuple[Finding, ...]:
+) -> Iterator[Finding]:
     """What serves in a generated Dockerfile, and errors: a user may have named what is started.
 
     Of other `processes`, by name, what they need and the image lacks.
@@ -149,22 +149,19 @@ def check_start(
         {"development-server", "listens-locally", "shell-form"},
     )
     linted = Dockerfile(text, context)
-    found = [
-        each
-        for each in _findings((linted,), rules_start.CHECKS, project, path)
-        if each.severity is Severity.ERROR or each.code in servers
-    ]
+    for each in _findings((linted,), rules_start.CHECKS, project, path):
+        if each.severity is Severity.ERROR or each.code in servers:
+            yield each
     for each in _findings((linted,), rules_image.CHECKS, project, path):
         if each.code == "secret-in-image":
-            found.append(replace(each, hint="docker run --env-file .env …"))
+            yield replace(each, hint="docker run --env-file .env …")
     keyword = "ENTRYPOINT" if "\nENTRYPOINT " in text else "CMD"
     for name, words in processes:
         other = Dockerfile(f"{text}{keyword} {json_array(words)}\n", context)
         last = Origin(path=path.name, line=len(other.lines))
         for each in _findings((other,), rules_start.CHECKS, project, path):
             if each.severity is Severity.ERROR and each.origin == last:
-                found.append(replace(each, message=f"{name}: {each.message}", origin=None))
-    return tuple(found)
+                yield replace(each, message=f"{name}: {each.message}", origin=None)
 
 
 def _findings(
