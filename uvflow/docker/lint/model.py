@@ -208,13 +208,14 @@ class Dockerfile:
                 if value:
                     self.defaults[name] = expanded(value, self.defaults)
         self.stages: list[Stage] = []
-        self._commands_of: dict[int, tuple[ShellCommand, ...]] = {}  # each check asks
         self._stage_of: dict[str, Stage] = {}
         for begin, end in itertools.pairwise((*begins, len(steps))):
             stage = self._stage(steps[begin], steps[begin + 1 : end])
             self._stage_of |= {str(len(self.stages)): stage, stage.name.lower(): stage}
             self.stages.append(stage)
         self.everything = tuple(step for stage in self.stages for step in stage.instructions)
+        runs = (step for step in self.everything if step.keyword == "RUN")
+        self._commands_of = {step.line: [*self._commands(step)] for step in runs}
         if not self.stages:
             return
         named = [stage for stage in self.stages if not _DEVELOPMENT.fullmatch(stage.name)]
@@ -398,10 +399,7 @@ class Dockerfile:
 
     def commands(self, instructions: Iterable[Parsed]) -> Iterator[ShellCommand]:
         """The shell commands of every RUN step, as far as simple splitting finds them."""
-        for step in (step for step in instructions if step.keyword == "RUN"):
-            if step.line not in self._commands_of:
-                self._commands_of[step.line] = (*self._commands(step),)
-            yield from self._commands_of[step.line]
+        return (each for step in instructions for each in self._commands_of.get(step.line, ()))
 
     def _commands(self, step: Parsed) -> Iterator[ShellCommand]:
         lists = [step.exec_form] if step.exec_form else shell.command_lists(step.text)
@@ -494,8 +492,8 @@ def _copied(step: Parsed, there: Mapping[str, str], state: StepState) -> dict[st
     *sources, target = words
     place = state.path(target)
     is_named_so = len(sources) > 1 or target.endswith(("/", ".")) or place == state.workdir
-    may_be_file = any(relative(source) in there or "*" in source for source in sources)
-    before = state.files if may_be_file else ()  # which may be many
+    takes_file = any(relative(source) in there or "*" in source for source in sources)
+    before = state.files if takes_file and not is_named_so else ()  # which may be many
     is_directory = is_named_so or any(path.startswith(f"{place}/") for path in before)
     copied, has_parents = {}, step.flag("parents") is not None
     for source in sources:
