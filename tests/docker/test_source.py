@@ -71,11 +71,14 @@ BACKEND = "[tool.uv.build-backend]\n"
         (f"{BACKEND}module-root = ''\nmodule-name = ['x', 'y']", "y/main.py", "y.main"),
         (f"{WHEEL}packages = ['src/py/app']", "src/py/app/main.py", "app.main"),
         (f"{WHEEL}packages = ['py/app/']", "py/app/main.py", "app.main"),
+        (f"{WHEEL}packages = ['src']", "src/main.py", "src.main"),
         (f"{WHEEL}sources = {{backend = 'shop_api'}}", "backend/main.py", "shop_api.main"),
         (f"{WHEEL}sources = ['backend']", "backend/shop/main.py", "shop.main"),
         ("[tool.hatch.build]\nsources = ['py']", "py/shop/main.py", "shop.main"),
         ("[tool.setuptools]\npackage-dir = {'a.b' = 'web'}", "web/x/main.py", "a.b.x.main"),
         ("[tool.setuptools]\npackage-dir = {'' = 'lib'}", "lib/shop/main.py", "shop.main"),
+        ("[tool.setuptools]\npackages = ['z']\npackage-dir = {z = 'y'}", "y/main.py", "z.main"),
+        ("[tool.poetry]\npackages = [{from = 'lib'}]", "src/z/main.py", "z.main"),
         ("[tool.setuptools.packages.find]\nwhere = ['py']", "py/z/main.py", "z.main"),
         ("[tool.pdm.build]\npackage-dir = 'py'", "py/z/main.py", "z.main"),
         ("[tool.poetry]\npackages = [{include = 'z', from = 'lib'}]", "lib/z/main.py", "z.main"),
@@ -93,23 +96,34 @@ def test_a_module_of_a_package_is_named_as_the_build_backend_installs_it(
 
 
 @pytest.mark.parametrize(
-    "files",
+    ("file", "text"),
     [
-        {"setup.cfg": "[options]\npackage_dir =\n    = code\n"},
-        {"setup.cfg": "[options]\npackage_dir = =code\n"},
-        {"setup.py": "setup(package_dir={'': 'code'}, packages=find_packages('code'))\n"},
+        ("setup.cfg", "[options]\npackage_dir =\n    = code\n"),
+        ("setup.cfg", "[options]\npackage_dir = =code\n"),
+        ("setup.py", "setup(package_dir={'': 'code'}, packages=find_packages('code'))\n"),
     ],
 )
-def test_the_older_files_of_setuptools_name_directories_as_well(
-    tree: Tree, files: dict[str, str]
+def test_the_older_files_of_setuptools_name_the_directory_as_well(
+    tree: Tree, file: str, text: str
 ) -> None:
-    root = tree({"code/z/main.py": APP, **files})
+    root = tree({"code/z/main.py": APP, file: text})
     assert "z.main" in Sources(root, {root: import_names("shop", root)}).by_name
 
 
 def test_what_setup_py_computes_is_passed_over(tree: Tree) -> None:
     root = tree({"setup.py": "setup(package_dir=directories())\n", "setup.cfg": "?\n"})
     assert import_names("shop", root) == {"src": "", "shop": "shop", "src/shop": "shop"}
+
+
+def test_a_package_may_be_called_as_what_is_not_served(tree: Tree) -> None:
+    root = tree({"src/playground/main.py": APP})
+    names = import_names("playground", root)
+    assert "playground.main" in Sources(root, {root: names}).by_name
+
+
+def test_a_file_that_no_import_can_name_is_no_module(tree: Tree) -> None:
+    root = tree({"app.bak.py": APP, "template/{{name}}/x.py": APP, "my-app.py": APP})
+    assert [module.name for module in Sources(root).modules] == ["my-app"]
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def test_celery_works_on_no_port(tree: Tree) -> None:
 
 
 def test_one_script_is_what_is_started(tree: Tree) -> None:
-    found = start(tree({}), scripts={"sell": "shop:sell"})
+    found = start(tree({"shop.py": ""}), scripts={"sell": "shop:sell"})
     assert found == Start(
         command=("sell",),
         development=("sell",),
@@ -487,6 +487,8 @@ def test_nothing_at_all_is_told_with_three_ways_out(tree: Tree) -> None:
 GUARD = "def main(): ...\nif __name__ == '__main__':\n    main()\n"
 UNREAD = "{} imports {}, whose applications are not looked for"
 RUN = 'command = ["{}", "run", "--headless", "--host=0.0.0.0", "--port=8000", "{}"]'
+MCP = 'command = ["fastmcp", "run", "web.py:mcp", "--transport=http", "--host=0.0.0.0", '
+MCP += '"--port=8000"]'
 NOTHING = "no web application, no installed program, no `web` in a Procfile"
 TOOLS = "nothing tells that {} is the service, and not a tool"
 
@@ -497,11 +499,8 @@ TOOLS = "nothing tells that {} is the service, and not a tool"
         ({"bot.py": GUARD}, TOOLS.format("bot.py"), ['command = ["python", "bot.py"]']),
         (
             dict.fromkeys(("bot.py", "jobs/clean.py", "main.py", "x.py", "tests/t.py"), GUARD),
-            TOOLS.format("main.py or bot.py or x.py or jobs/clean.py"),
-            [
-                *(f'command = ["python", "{name}.py"]' for name in ("main", "bot", "x")),
-                'command = ["python", "-m", "jobs.clean"]',
-            ],
+            TOOLS.format("main.py or bot.py or x.py"),
+            [f'command = ["python", "{name}.py"]' for name in ("main", "bot", "x")],
         ),
         (
             {"bot/__main__.py": "from .cli import main\nmain()\n"},
@@ -568,6 +567,31 @@ TOOLS = "nothing tells that {} is the service, and not a tool"
             NOTHING,
             ['app = "wsgi:app"'],
         ),
+        (
+            {"web.py": "from fastmcp import FastMCP\nmcp = FastMCP('x')\n"},
+            NOTHING,
+            [MCP],
+        ),
+        (
+            {"app.py": "import connexion\napp = connexion.FlaskApp('x')\napp.run()\n"},
+            UNREAD.format("app.py", "connexion"),
+            ['app = "app:app"'],
+        ),
+        (
+            {"web.py": "from strawberry.asgi import GraphQL\napp = GraphQL(x)\n"},
+            UNREAD.format("web.py", "strawberry"),
+            ['app = "web:app"'],
+        ),
+        (
+            {"web.py": "async def app(scope, receive, send): ...\n"},
+            NOTHING,
+            ['app = "web:app"'],
+        ),
+        (
+            {"wsgi.py": "def application(environ, start_response): ...\n"},
+            NOTHING,
+            ['app = "wsgi:application"'],
+        ),
     ],
 )
 def test_what_is_plainly_there_is_listed_with_the_line_to_write(
@@ -629,6 +653,38 @@ def test_dash_without_its_server_is_a_cause(tree: Tree) -> None:
         start(root, "dash", "gunicorn")
     assert caught.value.cause == "app.py has Dash(), and no name for its server"
     assert caught.value.hint == "add `server = app.server`"
+
+
+def test_a_module_that_a_package_hides_is_a_cause(tree: Tree) -> None:
+    text = "from flask import Flask\napp = Flask('x')\nif __name__ == '__main__':\n    app.run()\n"
+    with pytest.raises(UsageError) as caught:
+        start(tree({"app.py": text, "app/__init__.py": ""}), "flask", "gunicorn")
+    assert caught.value.cause == "app.py has the name of the package beside it"
+    assert caught.value.hint == "rename one of them"
+
+
+def test_the_service_of_the_compose_file_is_listed_beside_a_page(tree: Tree) -> None:
+    page = {"page.py": "import streamlit\n", "job/__main__.py": "work()\n"}
+    compose = {"compose.yaml": "services:\n  job:\n    build: .\n"}
+    with pytest.raises(UsageError) as caught:
+        start(tree(page | compose), "streamlit")
+    assert caught.value.cause == "page.py imports streamlit, job of the compose file"
+
+
+def test_a_program_whose_package_is_not_there_is_remarked(tree: Tree) -> None:
+    found = start(tree({"src/a.py": ""}), scripts={"bank": "bank:main"})
+    assert found.remarks == ("`bank` of [project.scripts] is in bank, which no source here has",)
+    assert not start(tree({"src/bank.py": ""}), scripts={"bank": "bank:main"}).remarks
+    assert not start(tree({}), "a-bank", scripts={"bank": "a_bank.x:main"}).remarks
+
+
+def test_the_application_of_an_mcp_server_is_served(tree: Tree) -> None:
+    text = "from fastmcp import FastMCP\nmcp = FastMCP('x')\n"
+    served = {"web.py": f"{text}app = mcp.http_app()\n"}
+    assert start(tree(served), "fastmcp", "uvicorn").command[-1] == "web:app"
+    with pytest.raises(UsageError) as caught:
+        start(tree({"web.py": f"{text}mcp.run()\n"}), "fastmcp", "uvicorn")
+    assert "FastMCP" not in str(caught.value.cause)
 
 
 def test_the_default_application_of_bottle_is_one(tree: Tree) -> None:
@@ -810,6 +866,7 @@ def test_the_framework_is_told_its_application(tree: Tree) -> None:
         ("shop.web", "shop.web:create_app()"),
         ("src/shop/web.py", "shop.web:create_app()"),
         ("shop.web:create_app", "shop.web:create_app()"),
+        ("'shop.web:create_app'  # in main", "shop.web:create_app()"),
         ("\"shop.web:create_app('dev')\"", "shop.web:create_app('dev')"),
     ],
 )

@@ -30,13 +30,17 @@ FRAMEWORKS = {
     "flask": ("Flask", "wsgi"),
     "apiflask": ("APIFlask", "wsgi"),
     "bottle": ("Bottle", "wsgi"),
+    "flask-openapi3": ("OpenAPI", "wsgi"),
     "python-socketio": ("ASGIApp", "asgi"),
+    "fastmcp": ("FastMCP.http_app", "asgi"),
 }
 
 # The usual names of modules with an application.
 _USUAL_NAMES = {
     "__init__", "api", "app", "application", "asgi", "main", "run", "serve", "server", "wsgi",
 }  # fmt: skip
+
+_COPIES = {"backup", "old", "third_party", "vendor"}  # directories
 
 # distribution → how a file that imports it is run
 _RUN_BY = {
@@ -45,6 +49,7 @@ _RUN_BY = {
     "panel": "panel serve --address=0.0.0.0 --port=5006",
 }
 
+_RANKS = {stem: rank for rank, stem in enumerate(PROGRAM_NAMES)}
 _MADE = ast.Call | ast.Attribute
 _DEPTH = 9  # of `Factory().debug(False).build().app`
 
@@ -65,8 +70,13 @@ class Application:
 
     @property
     def standing(self) -> int:
-        """0 for the name that comes first, 1 in a package or with a usual name, 2 for others."""
+        """0 for the name that comes first, 1 in a package or with a usual name, 2 for others.
+
+        3 for what is a copy of something.
+        """
         module = self.module
+        if not _COPIES.isdisjoint(module.path.split("/")):
+            return 3
         if module.stem == "streamlit_app":
             return 0
         is_in_place = module.is_installed or "." in module.name or module.stem in _USUAL_NAMES
@@ -416,13 +426,16 @@ def programs(sources: Modules) -> list[tuple[str, tuple[str, ...]]]:
         if not (module.is_program or is_run):
             continue
         name, stem, path = module.name.removesuffix(".__main__"), module.stem, module.path
-        rank = PROGRAM_NAMES.index(stem) if stem in PROGRAM_NAMES else len(PROGRAM_NAMES)
+        rank = _RANKS.get(stem, 0 if is_run else len(_RANKS))
         is_found = module.is_installed or ("." in module.name and module.base == ".")
         words: tuple[str, ...] = ("python", "-m", name) if is_found else ("python", path)
         for framework in _RUN_BY.keys() & module.imported_packages:
             words = (*_RUN_BY[framework].split(), path)
         ranked.append((name.count("."), rank, path, words))
-    return [(path, words) for _, _, path, words in sorted(ranked)]
+    # A module that is deeper, and has no name of a program, has a demonstration of itself.
+    top = min(ranked, default=(0,))[0]
+    known = (each for each in sorted(ranked) if each[0] == top or each[1] < len(_RANKS))
+    return [(path, words) for _, _, path, words in known]
 
 
 def _values(node: ast.AST, of_class: str = "") -> Iterator[tuple[str, ast.expr]]:

@@ -14,12 +14,17 @@ from uvflow.errors import UsageError
 # Frameworks with a service; that of some is not looked for.
 WEB = {
     *FRAMEWORKS, "blacksheep", "chainlit", "cherrypy", "connexion", "django", "falcon", "gradio",
-    "nicegui", "panel", "pyramid", "robyn", "sanic", "streamlit",
-}  # fmt: skip
+    "nicegui", "panel", "pyramid", "robyn", "sanic", "strawberry", "streamlit",
+} - {"fastmcp"}  # fmt: skip
 UNREAD = WEB - {*FRAMEWORKS, "django", "streamlit"}
-_UNREAD_APPLICATION = re.compile(r"(?:blacksheep|connexion)\.(?:App|Application|AsyncApp|FlaskApp)")
+_UNREAD_APPLICATION = re.compile(
+    r"(?:blacksheep|connexion|strawberry\.asgi)\.(?:App|Application|AsyncApp|FlaskApp|GraphQL)"
+)
+# The arguments with which a server calls an application itself (PEP 3333, ASGI 3.0).
+_CALLED_WITH = ["environ", "start_response"], ["scope", "receive", "send"]
 # What makes an object that a program of its own package runs → that program.
 _RUNNERS = {
+    "fastmcp.FastMCP": "fastmcp run {1} --transport=http --host=0.0.0.0 --port=8000",
     "faststream.FastStream": "faststream run {}",
     "sanic.Sanic": "sanic {} --host=0.0.0.0 --port=8000",
 }
@@ -45,7 +50,7 @@ def several_starts(found: Iterable[tuple[str, str]]) -> UsageError:
     evidence, lines = zip(*found, strict=True)
     return UsageError(
         "several things could be started, and nothing tells which is meant",
-        cause=", ".join(evidence),
+        cause=", ".join(dict.fromkeys(evidence)),
         hint=_to_write(lines),
     )
 
@@ -92,10 +97,14 @@ def no_start(evidence: Evidence, others: Iterable[tuple[str, tuple[str, ...]]]) 
     visible = [command_setting(words) for _, words in others]
     cause, advice = _why_not(evidence, [path for path, _ in runnable], has_others=bool(visible))
     if not visible:
+        unread = [*_unread_applications(evidence)]
+        # What would serve for development, as far as it is run.
+        served = {path for path, line in unread if line.startswith("`app")}
+        served |= {path for path, _ in runnable if advice and path in cause}
         visible = [
             *(command_setting([name]) for name in evidence.scripts),
-            *_unread_applications(evidence),
-            *(command_setting(words) for _, words in runnable),
+            *(line for _, line in unread),
+            *(command_setting(words) for path, words in runnable if path not in served),
         ]
     lines = [_to_write(visible[:_HANDFUL])] if visible and not evidence.members else []
     return UsageError(
@@ -113,8 +122,9 @@ def _why_not(evidence: Evidence, runnable: list[str], *, has_others: bool) -> tu
     """Why there is nothing to start, and advice, which may be empty."""
     project, web = evidence.project, evidence.web
     modules = [module for module in evidence.sources.modules if module.is_served]
-    calls = [f"{name.partition('.')[0]}()" for name in evidence.classes]
+    calls = [f"{name.partition('.')[0]}()" for name in evidence.classes if name[:7] != "FastMCP"]
     has = ", ".join(f"{m.path} has {c}" for m in modules for c in calls if c[:-1] in m.text)
+    hidden = next((m.path for m in modules if m.path in has and evidence.sources.is_hidden(m)), "")
     unread = {m.path: sorted(m.imported_packages & UNREAD) for m in modules}
     imports = ", ".join(f"{path} imports {n}" for path, names in unread.items() for n in names)
     factories = [f"{each}()" for each in sorted(web.factories - web.found.keys())]
@@ -141,6 +151,7 @@ def _why_not(evidence: Evidence, runnable: list[str], *, has_others: bool) -> tu
             "assign what it returns to `app` in a module, such as main.py or wsgi.py",
         ),
         ("Dash()" in has, f"{has}, and no name for its server", "add `server = app.server`"),
+        (hidden, f"{hidden} has the name of the package beside it", "rename one of them"),
         (has, f"{has}, but no name for it can be read there", ""),
         (imports, f"{imports}, whose applications are not looked for", ""),
         (
@@ -159,17 +170,16 @@ def _why_not(evidence: Evidence, runnable: list[str], *, has_others: bool) -> tu
     return next((cause, advice) for holds, cause, advice in reasons if holds)
 
 
-def _unread_applications(evidence: Evidence) -> Iterator[str]:
-    """Those of frameworks that are not looked for, as far as a module has a name for one."""
+def _unread_applications(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Those of frameworks that are not looked for, with a name in a module: path and line."""
     modules = [module for module in evidence.sources.modules if module.is_served]
     for module in modules:
-        for node in module.statements:
-            yield from _bound(module, node)
+        yield from ((module.path, line) for n in module.statements for line in _bound(module, n))
         if "@dramatiq.actor" in module.text:
-            yield command_setting(["dramatiq", module.name])
+            yield module.path, command_setting(["dramatiq", module.name])
     if any("falcon" in module.imported_packages for module in modules):
         for found in Applications(evidence.sources, {"App": ""}).likeliest():
-            yield app_setting(f"{found.name}{'()' if found.is_factory else ''}")
+            yield found.module.path, app_setting(f"{found.name}{'()' if found.is_factory else ''}")
 
 
 def _bound(module: Module, node: ast.stmt) -> Iterator[str]:
@@ -182,9 +192,13 @@ def _bound(module: Module, node: ast.stmt) -> Iterator[str]:
                 yield app_setting(where)
             elif rest == "bind" and "ray" in module.imported_packages:
                 yield command_setting(["serve", "run", where])
-            elif runner:
-                yield command_setting(runner.format(where).split())
+            elif runner and not ("{1}" in runner and "." in module.name):  # a path has no package
+                line = runner.format(where, f"{module.path}:{name}")
+                yield command_setting(line.split())
         case ast.Assign(targets=[ast.Tuple(elts=[ast.Name(id="app" as name), *_])]):
             yield app_setting(f"{module.name}:{name}")
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            if [each.arg for each in node.args.args] in _CALLED_WITH:
+                yield app_setting(f"{module.name}:{name}")
         case ast.ClassDef(name="WorkerSettings"):
             yield command_setting(["arq", f"{module.name}.WorkerSettings"])

@@ -8,8 +8,6 @@ import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from configparser import ConfigParser
-from configparser import Error as ConfigParserError
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -209,17 +207,18 @@ class Sources(Modules):
         super().__init__(module for base in bases for module in self._modules_below(base))
 
     def _modules_below(self, base: Path) -> Iterator[Module]:
-        found, files = [*files_in(base)], dict[str, str]()
+        found, files, names = [*files_in(base)], dict[str, str](), self.packages.get(base, {})
+        skipped = _SKIPPED_DIRECTORIES - {posixpath.basename(each) for each in names}
         manifests = (base / file for file in found if file.name == MANIFEST)
         projects = {file.parent for file in manifests if "[project]" in source_text(file)}
         others = (self.packages.keys() | projects) - {base}
         for file in (file for file in found if file.suffix == ".py"):
             folders = file.parts[:-1]
-            is_skipped = any(n.startswith(".") or n in _SKIPPED_DIRECTORIES for n in folders)
+            is_skipped = any(n.startswith((".", "{{")) or n in skipped for n in folders)
+            is_skipped |= "." in file.stem  # which no import can name
             if not is_skipped and others.isdisjoint(base / each for each in file.parents):
                 files[str(file)] = source_text(base / file)
         base_of, prefix = _import_bases(files), os.path.relpath(base, self.root)
-        names = self.packages.get(base, {})
         for path, text in files.items():
             above = [each for each in names if path.startswith(f"{each}/")]
             start = max(above, key=len, default=base_of(path))
@@ -257,8 +256,11 @@ def import_names(distribution: str, directory: Path) -> dict[str, str]:
     """
     package = distribution.replace("-", "_")
     names = {"src": "", package: package}
-    with suppress(AttributeError, TypeError, ValueError):  # of another shape than documented
+    with suppress(
+        AttributeError, LookupError, TypeError, ValueError
+    ):  # of another shape than documented
         tools = manifest_in(directory).get("tool", {})
+        names[table_at(tools, "pdm", "build").get("package-dir", "src")] = ""
         uv, setuptools = table_at(tools, "uv", "build-backend"), table_at(tools, "setuptools")
         hatch = table_at(tools, "hatch", "build")
         hatch = {**hatch, **table_at(hatch, "targets", "wheel")}
@@ -273,30 +275,16 @@ def import_names(distribution: str, directory: Path) -> dict[str, str]:
         for each in table_at(tools, "poetry").get("packages", ()):
             path = each["include"].partition("*")[0]
             names[posixpath.join(each.get("from", ""), path)] = path
-        roots = [table_at(tools, "pdm", "build").get("package-dir", "src")]
-        roots += table_at(setuptools, "packages", "find").get("where", ())
-        names |= dict.fromkeys(roots, "")
-        directories = {**_package_dir(directory), **setuptools.get("package-dir", {})}
-        for module, path in directories.items():
+        for module, path in setuptools.get("package-dir", {}).items():
             names[path] = module.replace(".", "/")
+        for file in ("setup.cfg", "setup.py"):
+            names |= dict.fromkeys(_PACKAGE_DIR.findall(source_text(directory / file)), "")
+        names |= dict.fromkeys(table_at(setuptools, "packages", "find").get("where", ()), "")
     return {posixpath.normpath(str(path)): str(name) for path, name in names.items()}
 
 
-def _package_dir(directory: Path) -> dict[str, str]:
-    """The option of that name in setup.cfg and setup.py, where it is not computed."""
-    parser, script = ConfigParser(interpolation=None), source_text(directory / "setup.py")
-    with suppress(ConfigParserError):
-        parser.read_string(source_text(directory / "setup.cfg"))
-    text = parser.get("options", "package_dir", fallback="")
-    pairs = (line.partition("=") for line in re.split(r"[\n,]", text) if "=" in line)
-    found = {module.strip(): path.strip() for module, _, path in pairs}
-    calls = (n for n in ast.walk(Module(name="", text=script).tree) if callee(n) == "setup")
-    for keyword in (each for call in calls for each in getattr(call, "keywords", ())):
-        if keyword.arg == "package_dir":
-            with suppress(ValueError):
-                found |= ast.literal_eval(keyword.value)
-    return found
-
+# Of setup.cfg and setup.py: the directory of all packages.
+_PACKAGE_DIR = re.compile(r"package_dir\s*=\s*(?:=|\{\s*(?:\"\"|'')\s*:)\s*[\"']?([\w./-]+)")
 
 _IMPORTED = re.compile(r"^[ \t]*(?:from|import)[ \t]+(\w[\w.]*)", re.MULTILINE)
 
@@ -337,6 +325,9 @@ def _import_bases(files: Mapping[str, str]) -> Callable[[str], str]:
 def bindings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
     """Every `NAME = VALUE` that a statement is."""
     match node:
+        case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
+            pairs = zip(names, values, strict=False)
+            yield from ((name.id, each) for name, each in pairs if isinstance(name, ast.Name))
         case ast.Assign(targets=targets, value=value):
             yield from ((t.id, value) for t in targets if isinstance(t, ast.Name))
         case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):

@@ -16,6 +16,7 @@ from uvflow.docker.applications import (
     programs,
     scripts_importing,
 )
+from uvflow.docker.context import files_in
 from uvflow.docker.evidence import SERVING, Evidence, command_line
 from uvflow.docker.health import health_path, trusted_host
 from uvflow.docker.lint import shell
@@ -90,7 +91,7 @@ _HANDLER = re.compile(r"SIGTERM|\bgunicorn\.app\b")  # a server in a script is o
 # The variable that tells a framework its application → the interface of that.
 _APP_VARIABLES = {"FLASK_APP": "wsgi", "LITESTAR_APP": "asgi", "QUART_APP": "asgi"}
 _APP_VARIABLE = re.compile(
-    rf"^(?:export )?({'|'.join(_APP_VARIABLES)})=[\"']?(.+?)[\"']?\s*$", re.MULTILINE
+    rf"^(?:export )?({'|'.join(_APP_VARIABLES)})=[\"']?(.+?)[\"']?\s*(?:\s#.*)?$", re.MULTILINE
 )
 _WSGI_APP = re.compile(r"^wsgi_app *= *[\"']([\w.]+:\w+(?:\(\))?)[\"']", re.MULTILINE)
 # A worker that serves ASGI (uvicorn docs, "Deployment", "Gunicorn").
@@ -374,6 +375,9 @@ class Search(Evidence):
         names = {"streamlit"} & self.installed
         pages = [page for name in names for page in scripts_importing(self.sources, name)]
         yield from map(self._streamlit, pages)
+        if pages and f"{self.service}.__main__" in self.sources.by_name:
+            evidence = f"{self.service} of the compose file"
+            yield Start(command=("python", "-m", self.service), evidence=evidence)
         if not (found or pages) and "celery" in self.installed:
             processes = [word for _, words in self.processes() for word in words]
             schedules = [m.path for m in self.sources.modules if "beat_schedule" in m.text]
@@ -457,8 +461,16 @@ class Search(Evidence):
             yield from map(self._script, sorted(programs.values()))
 
     def _script(self, name: str) -> Start:
-        where = f"`{name}` of [project.scripts]"
-        return Start(command=(name,), evidence=where, port=self.settings.port, is_program=True)
+        where, package = f"`{name}` of [project.scripts]", re.split(r"[.:]", self.scripts[name])[0]
+        there = {part.removesuffix(".py") for f in files_in(self.sources.root) for part in f.parts}
+        is_known = package in there or package.replace("_", "-") in self.installed
+        return Start(
+            command=(name,),
+            evidence=where,
+            port=self.settings.port,
+            is_program=True,
+            remarks=() if is_known else (f"{where} is in {package}, which no source here has",),
+        )
 
     def _served(self, found: Application) -> Start:
         name = self._server(found.interface)
