@@ -70,8 +70,11 @@ def test_settings_that_a_variable_may_replace_are_served(tree: Tree) -> None:
     assert django(root).settings_module == "site.prod"
 
 
-def test_a_static_root_that_is_computed_is_remarked(tree: Tree) -> None:
-    root = tree({"manage.py": MANAGE.format("settings"), "settings.py": STATIC.format("where()")})
+@pytest.mark.parametrize(
+    "value", ["where()", "Path(ELSEWHERE)", "join(BASE, PART, 's')", "BASE.parent / 's'"]
+)
+def test_a_static_root_that_is_computed_is_remarked(tree: Tree, value: str) -> None:
+    root = tree({"manage.py": MANAGE.format("settings"), "settings.py": STATIC.format(value)})
     assert list(django(root).remarks()) == [
         "the STATIC_ROOT of settings is computed: it is not collected"
     ]
@@ -147,6 +150,9 @@ STATIC = 'INSTALLED_APPS = ["django.contrib.staticfiles"]\nSTATIC_ROOT = {}\n'
     [
         ('BASE_DIR / "static"', "static"),
         ('os.path.join(BASE_DIR, "static")', "static"),
+        ('os.path.join(BASE_DIR, "public", "static")', "public/static"),
+        ('str(BASE_DIR / "public" / "static/")', "public/static"),
+        ('Path("/srv", "static")', "/srv/static"),
         ('"/srv/static/"', "/srv/static"),
     ],
 )

@@ -1326,12 +1326,15 @@ def test_streamlit_listens_where_its_configuration_says(tree: Tree) -> None:
         ("['*']", ""),
         ("['shop.example', '127.0.0.1']", ""),
         ("('.shop.example', other())", "shop.example"),
+        ("['shop.example']\nCSRF_TRUSTED_ORIGINS = ALLOWED_HOSTS", "shop.example"),
     ],
 )
 def test_the_health_check_asks_as_a_host_that_django_allows(
     tree: Tree, hosts: str, host: str
 ) -> None:
-    found = start(tree(served(f"ALLOWED_HOSTS = {hosts}\n")), "django", "gunicorn")
+    settings = f"from site.base import *\nALLOWED_HOSTS = {hosts}\n"
+    files = {**served(settings), "site/base.py": "ALLOWED_HOSTS = ['other.example']\n"}
+    found = start(tree(files), "django", "gunicorn")
     assert (found.health, found.host, found.remarks) == ("/healthz", host, ())
 
 
@@ -1368,8 +1371,21 @@ def test_where_the_trusted_hosts_are_computed_status_400_may_be_about_the_host(t
     )
 
 
-def test_where_the_hosts_are_computed_status_400_may_be_about_the_host(tree: Tree) -> None:
-    root = tree(served("ALLOWED_HOSTS = env.list('HOSTS')\n"))
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        "ALLOWED_HOSTS = env.list('HOSTS')\n",
+        "ALLOWED_HOSTS = []\nALLOWED_HOSTS += ['shop.example']\n",
+        "ALLOWED_HOSTS = []\nALLOWED_HOSTS.append(HOST)\n",
+        "ALLOWED_HOSTS = ['localhost']\nif not DEBUG:\n    ALLOWED_HOSTS = ['shop.example']\n",
+        "if DEBUG:\n    ALLOWED_HOSTS = ['localhost']\n",
+        "from site.base import *\nALLOWED_HOSTS += ['shop.example']\n",
+    ],
+)
+def test_where_the_hosts_are_computed_status_400_may_be_about_the_host(
+    tree: Tree, hosts: str
+) -> None:
+    root = tree({**served(hosts), "site/base.py": "ALLOWED_HOSTS = ['*']\n"})
     found = start(root, "django", "gunicorn")
     assert (found.health, found.host) == ("/healthz", None)
     [remark] = found.remarks

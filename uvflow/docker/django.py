@@ -19,6 +19,7 @@ _NAMED_SETTINGS = re.compile(
 _READING = re.compile(r"(?:env|config)(?:\.\w+)?")  # of django-environ, environs and decouple
 _LATER = (ast.If, ast.Try, ast.FunctionDef, ast.ClassDef)  # what may not run
 _IN_CLASS = re.compile(r"^[ \t]+STATIC_ROOT *[:=]", re.MULTILINE)  # of django-configurations
+_HOSTS = re.compile(r"^[ \t]*ALLOWED_HOSTS\b\s*[.:+=]", re.MULTILINE)
 _ENVIRONMENT_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 
 
@@ -157,8 +158,13 @@ class Django:
         return strings
 
     def allowed_host(self) -> str | None:
-        """What the function of that name says of ALLOWED_HOSTS."""
-        return allowed_host(self.value("ALLOWED_HOSTS"))
+        """What the function of that name says of ALLOWED_HOSTS, where it is assigned but once."""
+        for module in self._modules():
+            if changes := _HOSTS.findall(module.text):
+                pairs = [pair for each in module.tree.body for pair in bindings(each)]
+                values = [value for name, value in pairs if name == "ALLOWED_HOSTS"]
+                return allowed_host(values[0]) if len(changes) == len(values) == 1 else None
+        return ""
 
     def remarks(self) -> Iterator[str]:
         """What the user should know: files that cannot be written, or are not collected."""
@@ -178,12 +184,18 @@ def _keywords(node: ast.AST) -> list[ast.keyword]:
     return node.keywords if isinstance(node, ast.Call) else []
 
 
-def _directory(value: ast.expr | None) -> str | None:
+def _directory(value: ast.AST | None) -> str | None:
     """A directory below the one of manage.py, or an absolute one."""
-    match value:  # BASE_DIR / "…", os.path.join(BASE_DIR, "…"), str(…)
-        case ast.BinOp(left=ast.Name(), op=ast.Div(), right=inner):
+    match value:  # BASE_DIR / "…" / "…", os.path.join(BASE_DIR, "…", "…"), str(…)
+        case ast.Call(func=ast.Name(id="str"), args=[inner]):
             return _directory(inner)
-        case ast.Call(args=[ast.Name(), inner]) | ast.Call(func=ast.Name(id="str"), args=[inner]):
-            return _directory(inner)
-    path = string(value)
-    return path and path.rstrip("/")
+        case ast.BinOp(left=base, op=ast.Div(), right=part):
+            parts = [part]
+        case ast.Call(func=ast.Name(id="Path") | ast.Attribute(attr="join"), args=[base, *parts]):
+            pass
+        case _:
+            path = string(value)
+            return path and path.rstrip("/")
+    texts = ["" if isinstance(base, ast.Name) else _directory(base), *map(string, parts)]
+    given = [text for text in texts if text is not None]
+    return (posixpath.join(*given) or None) if given == texts else None
