@@ -2,77 +2,86 @@
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
+from functools import cached_property
 
 from uvflow.docker.applications import WRAPPERS
-from uvflow.docker.source import (
-    FUNCTION,
-    Module,
-    Sources,
-    bindings,
-    callee,
-    string,
-    strings_in,
-)
+from uvflow.docker.source import DEFINITION, FUNCTION, Module, Sources, bindings, callee, string
 
 # The usual names, the one that asks least of the service first.
 _HEALTH_NAMES = (
     "healthz", "livez", "health", "healthcheck", "health-check", "health_check", "live", "alive",
     "readyz", "ready",
 )  # fmt: skip
-_HEALTH = re.compile(rf"\^?/?((?:[\w-]+/)*({'|'.join(_HEALTH_NAMES)})/?)\$?")
+# What stands before one, perhaps after the name of the service: another word there tells of a part
+# of it, as in `/api/redis/health`.
+_BEFORE = r"_?(?:actuator|api|health|internal|ops|public|rest|service|status|system|v\d+)/"
+_HEALTH = re.compile(rf"/((?!{_BEFORE})[\w-]+/)?((?:{_BEFORE})*)({'|'.join(_HEALTH_NAMES)})/?")
+# But with the metrics beside it, an application may be below any prefix.
+_DISPATCHED = re.compile(
+    r"DispatcherMiddleware\((?!\s*[\w.]+,\s*\{\s*[\"']/metrics[\"']:[^,{}]*\},?\s*\))"
+)
 _DECORATORS = {"api_route", "get", "route"}
-_ROUTES = {
-    "Route", "add_api_route", "add_get", "add_route", "add_url_rule", "path", "re_path", "url",
-}  # fmt: skip
-_INCLUDING = {
-    "Host", "Mount", "add_router", "host", "include_router", "mount", "path", "re_path",
-    "register_blueprint", "url",
-}  # fmt: skip
-_LISTS = {"Host", "Mount", "i18n_patterns", "include"}
+_OF_DJANGO = {"path", "re_path", "url"}
+_ROUTES = {"Route", "add_api_route", "add_get", "add_route", "add_url_rule", *_OF_DJANGO}
+_MOUNTING = {"Mount", "mount"}
+_UNKNOWN = {"Host", "host", "i18n_patterns"}  # where a path is not all that is asked for
+_WITHOUT_PATH = {"Litestar", "include_router", "register_blueprint"}  # as their first argument
+_INCLUDING = {"add_router"} | _OF_DJANGO | _MOUNTING | _UNKNOWN | _WITHOUT_PATH
 _ROUTER = re.compile(r"\w*(?:Router|Blueprint)|NinjaAPI")
 _MENTIONS = re.compile(
-    rf"[\"'/^](?:{'|'.join(_HEALTH_NAMES)})\b"
-    r"|DispatcherMiddleware|\.urls\b|\bdependencies="
-    r"|\b(?:add_router|[Hh]ost|include|include_router|[Mm]ount|register_blueprint"
-    rf"|{_ROUTER.pattern})\("
+    rf"\b(?:{'|'.join(_ROUTES | _INCLUDING)}|{_ROUTER.pattern})\(|\bdependencies="
+    rf"|@.*\b(?:{'|'.join(_DECORATORS)})\("
 )
+
+Place = tuple[str, int, int]  # a module, a line and a column
+Level = tuple[str, str, Place]  # a path, what has it below itself, and where that is said
+Within = tuple[str, str | None, Place]  # what includes something, by which prefix, and where
 
 
 def health_path(sources: Sources, owners: Collection[str]) -> str | None:
     """The path of a health check such as `/healthz`, of an application or a module in `owners`."""
-    found = _Health(sources, owners)
-    served = ((name, *found.served(path, owner)) for name, path, owner in found.routes)
-    paths = {name: path for name, path, owner in served if path and owner in owners}
-    return next((paths[name] for name in _HEALTH_NAMES if name in paths), None)
+    if any(_DISPATCHED.search(module.text) for module in sources.modules):
+        return None
+    matches = map(_HEALTH.fullmatch, _Health(sources, owners).served())
+    ranked = ((bool(m[1]), _HEALTH_NAMES.index(m[3]), len(m[2]), m[0]) for m in matches if m)
+    return next((path for *_, path in sorted(ranked)), None)
 
 
 class _Health:
-    """The `routes` that are named as health checks: name, path and owner of each.
+    """The `routes` that are named as health checks.
 
-    The owner is a router, an application, or a list of routes, which belongs to its module. A route
-    that may not exist, or that may need more than its path, is none. `routers` have their own
-    prefixes, `within` what includes each and by which prefix; one that is not known is None, also
-    where a path is not all that is asked for. `makers` are the functions that return a variable.
-    What is `mounted` by a prefix may hide a route of its owner's.
+    Each has an owner: a router, an application, a handler of Litestar, or a list of routes, which
+    belongs to its module. A route that may not exist or answer GET, or may need more than its path,
+    is none. `routers` have their own prefixes, `within` what includes each, by which prefix and
+    where; one that is not known is None, also where a path is not all that is asked for. `makers`
+    are the functions that return a variable. `taking` are the beginnings of mounts and patterns,
+    which take such paths from the routes after them.
     """
 
     def __init__(self, sources: Sources, owners: Collection[str]) -> None:
         self.sources, self.owners = sources, owners
         self.module_of: dict[str, str] = {}
-        self.routes: list[tuple[str, str, str]] = []
+        self.routes: list[Level] = []
         self.routers: dict[str, str | None] = {}
-        self.within: dict[str, tuple[str, str | None]] = {}
+        self.within: dict[str, Within] = {}
         self.makers: dict[str, set[str]] = {}
-        self.mounted: set[tuple[str, str]] = set()
+        self.taking: list[Level] = []
         for module in sources.modules:
             if module.is_served and _MENTIONS.search(module.text):
                 self._read(module)
 
+    @cached_property
+    def _named(self) -> set[str]:
+        """The words that are called or given to something, in whichever module."""
+        texts = (module.text for module in self.sources.modules if module.is_served)
+        words = (re.findall(r"(?<!def )\b(\w+)[(),\]]", text) for text in texts)
+        return {"__init__"}.union(*words)
+
     def _read(self, module: Module) -> None:
         nodes = list(ast.walk(module.tree))
         for variable, value in (pair for node in nodes for pair in bindings(node)):
-            if self._asks_more(module, value) or _moves(variable, value):
+            if _asks_more(value) or _moves(variable, value):
                 self.routers[f"{module.name}.{variable}"] = None
             elif isinstance(value, ast.Call) and _ROUTER.fullmatch(callee(value) or ""):
                 self.routers.setdefault(f"{module.name}.{variable}", _prefix(value))
@@ -81,120 +90,112 @@ class _Health:
                 makers = self.makers.setdefault(module.dotted(made.value or made), set())
                 makers.add(f"{module.name}.{function.name}")
         parents = {child: node for node in nodes for child in ast.iter_child_nodes(node)}
-        decorated = {each: n for n in nodes for each in getattr(n, "decorator_list", ())}
+        definitions = (node for node in nodes if isinstance(node, DEFINITION))
+        decorated = {each: node for node in definitions for each in node.decorator_list}
         for call in (node for node in nodes if isinstance(node, ast.Call)):
-            self._read_call(module, call, decorated.get(call), [*_above(call, parents)])
-        if "DispatcherMiddleware" in module.text:
-            for node in nodes:
-                if isinstance(node, ast.Dict):
-                    self._read_dispatcher(module, node)
-
-    def _read_dispatcher(self, module: Module, prefixes: ast.Dict) -> None:
-        """Of werkzeug: a prefix → what is served there."""
-        for key, value in zip(prefixes.keys, prefixes.values, strict=True):
-            prefix = string(key)
-            if not prefix or prefix.startswith("/"):  # not another dictionary
-                served = self.sources.references(module, value)
-                for name, made in (pair for each in module.statements for pair in bindings(each)):
-                    if f"{module.name}.{name}" in served:
-                        served |= self.sources.references(module, made)
-                for child in served:
-                    self.within[child] = module.name, prefix
+            if callee(call) in _DECORATORS | _ROUTES | _INCLUDING:
+                above: list[ast.AST] = [call]
+                while above[-1] in parents:
+                    above.append(parents[above[-1]])
+                self._read_call(module, call, decorated.get(call), above[1:])
 
     def _read_call(
-        self, module: Module, call: ast.Call, decorated: ast.AST | None, above: list[ast.AST]
+        self, module: Module, call: ast.Call, decorated: DEFINITION | None, above: list[ast.AST]
     ) -> None:
-        name, owner = callee(call), ""  # what is decorated is given to something else
+        name, owner = callee(call), ""
         match call.func:
             case ast.Attribute(value=ast.Attribute(value=ast.Name(id="self"), attr=attribute)):
                 classes = [node.name for node in above if isinstance(node, ast.ClassDef)]
                 owner = f"{module.name}.{next(iter(classes), None)}.{attribute}"
             case ast.Attribute(value=value):
                 owner = self.sources.origin(module.dotted(value))
-            case _ if name in _ROUTES | _INCLUDING and not decorated:
+            case _ if decorated:  # it is given to something else
+                owner = f"{module.name}.{decorated.name}"
+            case _:
                 owner = self._list_of(module, above)
+        calls = (each for each in above[::-1] if isinstance(each, ast.Call))
+        around = [*(each for each in calls if callee(each) in _INCLUDING), call]
+        place = module.name, around[0].lineno, around[0].col_offset
+        runs = self._runs(module, above)
+        before, prefix = _joined(around[:-1]), _joined(around)
+        if name in _MOUNTING and prefix is not None:
+            self.taking.append((f"/{prefix}/".replace("//", "/"), owner, place))
         if name in _INCLUDING:
-            self._include(module, call, owner, above)
-        is_nested = not _LISTS.isdisjoint(map(callee, above))
-        is_route = name in _DECORATORS if decorated else name in _ROUTES and not is_nested
-        asks_more = self._asks_more(module, decorated) or self._asks_more(module, call)
-        is_sure = not (_may_not_run(above) or asks_more)
-        path = string(call.args[0]) if call.args and is_route and is_sure else None
-        if route := _HEALTH.fullmatch((path or "").replace("/?$", "/$")):
-            self.routes.append((route[2], f"/{route[1]}", owner))
+            is_sure = runs and not _asks_more(call)
+            self._include(module, call, (owner, prefix if is_sure else None, place))
+        if name in (_DECORATORS if decorated else _ROUTES) and call.args and before is not None:
+            path = (string(call.args[0]) or "").replace("/?$", "/$").strip("^$").lstrip("/")
+            path = f"/{before}/{path}" if before else f"/{path}"
+            opening = re.search(r"[<([.*+?\\]" if name in _OF_DJANGO else r"{", path)
+            if opening:
+                self.taking.append((path[: opening.start()], owner, place))
+            elif _HEALTH.fullmatch(path) and runs and self._answers(module, call, decorated):
+                self.routes.append((path, owner, place))
 
     def _list_of(self, module: Module, above: list[ast.AST]) -> str:
         """The variable that has a list with the route, or that is made with it; else the module."""
         names = [name for node in above for name, _ in bindings(node)]
-        if not names:
-            return module.name
-        variable = f"{module.name}.{names[0]}"
-        self.module_of[variable] = module.name
-        return variable
+        owner = ".".join((module.name, *names[:1]))
+        self.module_of[owner] = module.name
+        return owner
 
-    def _include(self, module: Module, call: ast.Call, owner: str, above: list[ast.AST]) -> None:
-        strings = self.sources.by_name.keys() & strings_in(call)
-        calls = [node for node in above if isinstance(node, ast.Call)]
-        prefixes = [_prefix(each) for each in (*calls[::-1], call) if callee(each) in _INCLUDING]
-        prefix = "/".join(text.strip("/^") for text in prefixes if text)
-        by_language = any(callee(each) == "i18n_patterns" for each in calls)
-        if callee(call) == "mount" and prefix:
-            self.mounted.add((owner, f"/{prefix}/"))
-        is_unsure = by_language or _may_not_run(above) or self._asks_more(module, call)
-        is_known = not (None in prefixes or is_unsure)
+    def _include(self, module: Module, call: ast.Call, within: Within) -> None:
+        strings = self.sources.by_name.keys() & set(map(string, ast.walk(call)))
         for child in (*self.sources.references(module, call), *strings):
-            if is_known:
-                self.within[child] = owner, prefix
-            else:
-                self.within.setdefault(child, (owner, None))
+            if within[1] is not None:
+                self.within[child] = within
+            self.within.setdefault(child, within)
             if callee(call) == "register_blueprint" and _prefix(call):
                 self.routers[child] = ""  # its own is replaced
 
-    def _asks_more(self, module: Module, node: ast.AST | None) -> bool:
-        """Whether a call or a view asks for more than a path: for a host, or for a parameter."""
-        match node:
-            case ast.Call(keywords=keywords):
-                given = {each.arg: each.value for each in keywords}
-                listed = given.get("dependencies", ast.List(elts=[]))
-                is_listed = isinstance(listed, ast.List | ast.Tuple | ast.Dict)  # that of Litestar
-                return "subdomain" in given or not is_listed or self._depends(module, listed)
-            case ast.FunctionDef() | ast.AsyncFunctionDef():
-                return _needs_parameters(node) or self._depends(module, node.args)
-        return False
+    def _runs(self, module: Module, above: list[ast.AST]) -> bool:
+        """Whether a call is sure to run: below no `if`, and in no function that nothing names."""
+        conditions = ast.If | ast.IfExp | ast.Match | ast.ExceptHandler
+        if any(isinstance(each, conditions) for each in above):
+            return False
+        functions = (n for n in above if isinstance(n, FUNCTION) and not n.decorator_list)
+        uncalled = {n.name for n in functions if f"{module.name}.{n.name}" not in self.owners}
+        return not uncalled or uncalled <= self._named
 
-    def _depends(self, module: Module, node: ast.AST) -> bool:
-        """Whether a function of the project that FastAPI is to call for it needs a parameter."""
-        waiting, read = [(module, node)], set[ast.AST]()
-        while waiting:
-            where, named_in = waiting.pop()
-            calls = (c for c in ast.walk(named_in) if callee(c) in {"Depends", "Security"})
-            for target in (t for call in calls for t in getattr(call, "args", ())[:1]):
-                its_module, function = self.sources.definition(where.dotted(target))
-                if isinstance(function, FUNCTION) and function not in read:
-                    if _needs_parameters(function):
-                        return True
-                    read.add(function)
-                    waiting.append((its_module, function.args))
-        return False
+    def _answers(self, module: Module, call: ast.Call, decorated: DEFINITION | None) -> bool:
+        """Whether a GET is answered, as far as the call and the views that it names tell."""
+        nodes = (node for node in ast.walk(call) if isinstance(node, ast.Name | ast.Attribute))
+        found = (self.sources.definition(module.dotted(node))[1] for node in nodes)
+        views = [decorated or each for each in (decorated, *found) if isinstance(each, DEFINITION)]
+        decorators = (each for view in views for each in view.decorator_list)
+        texts = map(ast.unparse, (call, *decorators))
+        takes_get = all("GET" in text or not _LISTING.search(text) for text in texts)
+        return takes_get and not any(map(_asks_more, (call, *views)))
 
-    def served(self, path: str, owner: str) -> tuple[str | None, str]:
-        """The whole path, where it is known and served, and what serves it in the end."""
-        if any(path.startswith(prefix) and owner == by for by, prefix in self.mounted):
-            return None, owner
-        for _ in (*self.within, *self.module_of):
+    def served(self) -> Iterator[str]:
+        """The whole paths of the routes that are sure to be served by one of `owners`."""
+        taking = [level for each in self.taking for level in self._levels(*each)]
+        for route in self.routes:
+            levels = [*self._levels(*route)]
+            path, owner, _ = levels[-1]
+            is_taken = any(
+                has == by and below.startswith(beginning) and (at < since or at[0] != since[0])
+                for below, has, since in levels
+                for beginning, by, at in taking
+            )
+            if owner in self.owners and not (is_taken or owner in self.routers | self.within):
+                yield path
+
+    def _levels(self, path: str, owner: str, place: Place) -> Iterator[Level]:
+        """A path as its owner has it, and as what includes that has it, up to what is known."""
+        for _ in (owner, *self.within, *self.module_of):
             makers = self.makers.get(owner, set())
             if owner not in self.within and not makers.isdisjoint(self.within):
                 owner = next(iter(makers)) if len(makers) == 1 else ""
             if owner not in self.within and owner not in self.owners:
                 owner = self.module_of.get(owner, owner)
-            above, prefix = self.within.get(owner, ("", None))
+            yield path, owner, place
             own = self.routers.get(owner, "")
+            above, prefix, place = self.within.get(owner, ("", None, place))
             if prefix is None or own is None:
-                break
+                return
             parts = (part.strip("/^") for part in (prefix, own))
             path, owner = "".join(f"/{part}" for part in parts if part) + path, above
-        is_whole = owner not in self.routers and owner not in self.within
-        return path if is_whole else None, owner
 
 
 def _moves(variable: str, value: ast.expr) -> bool:
@@ -205,48 +206,49 @@ def _moves(variable: str, value: ast.expr) -> bool:
     return variable in named and not is_known
 
 
-def _above(node: ast.AST, parents: Mapping[ast.AST, ast.AST]) -> Iterator[ast.AST]:
-    """What a node is in, from the inside to the outside."""
-    while node in parents:
-        node = parents[node]
-        yield node
+# The methods that are answered are listed there.
+_LISTING = re.compile("POST|api_view|methods")
+_ASKING = {"dependencies", "host", "subdomain"}
+# No dependencies or hosts, or those that Litestar gives by name.
+_NOTHING = re.compile(r"(?:False|None|\[\])$|\{")
+# A parameter that a framework fills without a word of the request.
+_GIVEN = re.compile(r"\b(?:BackgroundTasks|(?:Http)?Request|Response|State)\b")
 
 
-def _may_not_run(above: list[ast.AST]) -> bool:
-    return any(isinstance(node, ast.If | ast.IfExp | ast.Match) for node in above)
+def _asks_more(node: ast.AST) -> bool:
+    """Whether a call or a view may need more than a GET: a host, a parameter, a dependency."""
+    match node:
+        case ast.Call(keywords=keywords):
+            asking = (k for k in keywords if (k.arg or "").partition("_")[0] in _ASKING)
+            return not all(_NOTHING.match(ast.unparse(each.value)) for each in asking)
+        case ast.ClassDef(body=body):
+            return all(getattr(each, "name", None) != "get" for each in body)
+        case ast.FunctionDef(args=given) | ast.AsyncFunctionDef(args=given):
+            named = [*given.posonlyargs, *given.args, *given.kwonlyargs]
+            defaults = [*given.defaults, *given.kw_defaults]
+            defaults = [*[None] * (len(named) - len(defaults)), *defaults]
+            pairs = zip(named, defaults, strict=True)
+            others = [pair for pair in pairs if pair[0].arg not in {"self", "cls"}]
+            if others and others[0][0].annotation is others[0][1] is None:
+                others = others[1:]  # the request
+            texts = ((ast.unparse(p.annotation or p), default) for p, default in others)
+            return not all(isinstance(d, ast.Constant) or _GIVEN.search(text) for text, d in texts)
+    return False
 
 
-# A parameter that a framework fills without a word of the request, and one of FastAPI's that asks
-# for a part of the request.
-_GIVEN = re.compile(
-    r"\b(?:BackgroundTasks|Depends|(?:Http)?Request|Response|Security|State|\w+Dep)\b"
-)
-_ASKING = re.compile(r"(?:Body|Cookie|File|Form|Header|Query)\((?:\.\.\.|\w+=(?!.*default)|\))")
-
-
-def _needs_parameters(function: ast.AST | None) -> bool:
-    """Whether a view may need more than the request: no such request is a health check."""
-    if not isinstance(function, FUNCTION):
-        return False
-    arguments, defaults = function.args, function.args.defaults
-    positional = [*arguments.posonlyargs, *arguments.args]
-    required = positional[: len(positional) - len(defaults)]
-    named = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    required += [argument for argument, default in named if default is None]
-    others = [each for each in required if each.arg not in {"self", "cls"}]
-    if others and others[0].annotation is None:
-        others = others[1:]  # the request
-    given = [each.annotation and _GIVEN.search(ast.unparse(each.annotation)) for each in others]
-    values = [*defaults, *filter(None, arguments.kw_defaults)]
-    return not all(given) or any(_ASKING.match(ast.unparse(value)) for value in values)
+def _joined(calls: list[ast.Call]) -> str | None:
+    """What calls put before a path, each in the one before; None where that is not known."""
+    prefixes = [_prefix(call) for call in calls]
+    texts = [text.strip("/^") for text in prefixes if text is not None]
+    return None if None in prefixes else "/".join(filter(None, texts))
 
 
 def _prefix(call: ast.Call) -> str | None:
     """What a call puts before the paths of what it includes; None where that is computed."""
-    if callee(call) in {"Host", "host"}:
+    if callee(call) in _UNKNOWN:
         return None
     values = [k.value for k in call.keywords if k.arg in {"path", "prefix", "url_prefix"}]
-    if not values and callee(call) in _INCLUDING - {"include_router", "register_blueprint"}:
+    if not values and callee(call) in _INCLUDING - _WITHOUT_PATH:
         values = call.args[:1]
     return string(values[0]) if values else ""
 
@@ -255,11 +257,9 @@ def trusted_host(sources: Sources) -> str | None:
     """What `allowed_host` says of Starlette's TrustedHostMiddleware, where a module names it."""
     for module in sources.modules:
         if module.is_served and "TrustedHostMiddleware" in module.text:
-            for call in (node for node in ast.walk(module.tree) if isinstance(node, ast.Call)):
-                named = map(ast.unparse, (call.func, *call.args))
-                if any(each.endswith("TrustedHostMiddleware") for each in named):
-                    hosts = [k.value for k in call.keywords if k.arg == "allowed_hosts"]
-                    return allowed_host(next(iter(hosts), None))
+            for node in ast.walk(module.tree):
+                if isinstance(node, ast.keyword) and node.arg == "allowed_hosts":
+                    return allowed_host(node.value)
     return ""
 
 
