@@ -95,6 +95,16 @@ def test_a_comment_above_a_line_silences_what_it_names(tree: Tree) -> None:
     assert codes(root) == ["output-buffered", "shell-form"]
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["COPY", "\\\n", 'CMD ["celery", "-A", "shop.[", "worker"]', "RUN --mount=from=none"],
+    ids=["COPY", "continued", "celery", "mount"],
+)
+def test_what_is_no_instruction_is_passed_over(tree: Tree, line: str) -> None:
+    text = f"FROM python:3.12-slim-trixie AS none\nFROM python:3.12-slim-trixie\n{line}\nCMD x\n"
+    assert codes(tree({**PROJECT, "Dockerfile": text}))
+
+
 def test_every_image_that_a_file_makes_is_checked(tree: Tree) -> None:
     text = FAULTY.replace("USER root\n", "").replace("trixie", "trixie AS api") + FAULTY
     root = tree({**PROJECT, "Dockerfile": text})

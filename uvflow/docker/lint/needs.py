@@ -141,7 +141,7 @@ def loaded_modules(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[
         package, _, last = module.rpartition(".")
         # Celery takes `a.b` for an attribute as well.
         text = module_text(linted, package, import_folders(linted, command))
-        is_one = re.search(rf"\b{last}\b", text)
+        is_one = re.search(rf"\b{re.escape(last)}\b", text)
         if re.fullmatch(r"[\w.]+", module) and not is_one:
             yield module, attribute or None
     named = "".join(words[1:2])

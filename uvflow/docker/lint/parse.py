@@ -82,7 +82,7 @@ class Parsed:
 
     @property
     def is_copy(self) -> bool:
-        return self.keyword in {"COPY", "ADD"}
+        return self.keyword in {"COPY", "ADD"} and self.words != ()
 
     @property
     def copies_context(self) -> bool:
@@ -130,7 +130,7 @@ def parse_instructions(text: str) -> Iterator[Parsed]:
             whole[-1] = continues.sub("", whole[-1])
             whole.append(next((line for _, line in lines if not _is_passed_over(line)), ""))
         joined = " ".join(part.strip() for part in whole).strip()
-        keyword, *others = joined.split(maxsplit=1)
+        keyword, *others = joined.split(maxsplit=1) or ("",)  # a line may only continue
         keyword, rest, flags = keyword.upper(), "".join(others), []
         words = _WORD.findall(joined) if keyword in _WITH_HEREDOCS else ()
         heredocs = filter(None, map(_HEREDOC.fullmatch, words))

@@ -242,8 +242,9 @@ def _build_context(linted: Dockerfile) -> Violations:
         for name in filter(None, (step.flag("from"), *(m.get("from") for m in step.mounts))):
             message = f"there is no stage {name}"
             made = {each.keyword for each in stage.inside} if stage else {"RUN"}
-            if made.isdisjoint({"RUN", "COPY", "ADD"}) and step.words[0].endswith("/.venv"):
-                yield "copy-missing", step, f"the stage {name} has no {step.words[0]}"
+            copied = "".join(step.words[:1]) if made.isdisjoint({"RUN", "COPY", "ADD"}) else ""
+            if step.is_copy and copied.endswith("/.venv"):
+                yield "copy-missing", step, f"the stage {name} has no {copied}"
             if linted.stage(name) is None and stage:
                 yield "copy-missing", step, f"{message}, did you mean {stage.name}?"
             elif linted.stage(name) is None and _BARE.fullmatch(name) and name not in named:
