@@ -28,9 +28,7 @@ SERVING = re.compile(rf"^\[|\b(?:{'|'.join(SERVERS)})\b")  # of a compose file
 _PROXY = re.compile(r"caddy|envoy|frontend|haproxy|nginx|proxy|traefik")
 _FOR_WORK = re.compile(r"\b_?(?:debug|dev|development|local|tests?)_?\b")  # a service's name
 # A schedule or a monitor, which is not the service although it may have a port.
-_BESIDE = re.compile(
-    r"\bcelery\b.* (?:beat|flower)\b|^(?:.* -m |.* run )?(?:flower|rq-dashboard)\b"
-)
+_BESIDE = re.compile(r"\bcelery\b.* (?:beat|flower)\b|(?:^|run |-m )flower\b")
 _PROCESS = re.compile(r"^([\w-]+):[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)  # of a Procfile
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from uvflow.docker.lint import shell
 from uvflow.docker.source import assigned_text
+from uvflow.errors import UsageError
 
 
 class Server(NamedTuple):
@@ -123,24 +124,24 @@ def configured_ports(
     return (given,) if bind else ()
 
 
-def binds_given_port(text: str) -> bool:
+def follows_port(text: str) -> bool:
     """Whether a configuration of gunicorn binds the variable PORT at every address."""
-    bind = assigned_text(text, "bind")
-    is_open = re.search(r"[\"'](?:0\.0\.0\.0|\[::\])?:", bind)
-    return is_open is not None and _IN_VARIABLE.search(bind) is not None
+    return (
+        re.match(r"f?.(?:0\.0\.0\.0|\[::\])?:.*\bPORT\b", assigned_text(text, "bind")) is not None
+    )
 
 
-def lacking_worker(text: str, versions: Mapping[str, str]) -> tuple[str, str]:
-    """Why gunicorn lacks the worker that its command or configuration names, and what adds it."""
+def check_worker(text: str, versions: Mapping[str, str]) -> None:
+    """Raises UsageError where gunicorn cannot load the worker of its command or configuration."""
     named, version = _NAMED_WORKER.search(text), versions.get("gunicorn", "")
-    if named and int(version.partition(".")[0] or 0) >= _FEWER_WORKERS:
-        if named[1] == "eventlet":
-            why = f"gunicorn {version} has no worker for eventlet"
-            return why, f"`uv add 'gunicorn<{_FEWER_WORKERS}'`"
-        if "packaging" not in versions:
-            why = f"gunicorn {version} needs packaging for its worker of gevent"
-            return why, "`uv add 'gunicorn[gevent]'`"
-    return "", ""
+    if named is None or int(version.partition(".")[0] or 0) < _FEWER_WORKERS:
+        return
+    if named[1] == "eventlet":
+        hint = f"`uv add 'gunicorn<{_FEWER_WORKERS}'`"
+        raise UsageError(f"gunicorn {version} has no worker for eventlet", hint=hint)
+    if "packaging" not in versions:
+        what = f"gunicorn {version} needs packaging for its worker of gevent"
+        raise UsageError(what, hint="`uv add 'gunicorn[gevent]'`")
 
 
 def _bind_of_toml(text: str) -> str:

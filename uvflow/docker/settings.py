@@ -46,13 +46,10 @@ _PLATFORMS = _texts({"enum": PLATFORMS}, " and ".join(PLATFORMS), least=1)
 _PACKAGES = _texts({"type": "string", "pattern": _DEBIAN_PACKAGE}, "Debian packages")
 _CODES = _texts({"type": "string", "pattern": "[a-z-]+"}, "codes of findings")
 _COMMAND = _texts(_TEXT, 'strings, such as ["python", "-m", "app"]', least=1)
-_PROCESSES = Rule(  # services of a compose file (Compose specification, "Services")
+_SERVICE = {"type": "string", "pattern": r"[A-Za-z0-9._-]+"}  # Compose specification, "Services"
+_PROCESSES = Rule(
     'lists of strings by simple names, such as { worker = ["celery", "worker"] }',
-    {
-        "type": "object",
-        "propertyNames": {"type": "string", "pattern": r"[A-Za-z0-9._-]+"},
-        "additionalProperties": _COMMAND.keywords,
-    },
+    {"type": "object", "propertyNames": _SERVICE, "additionalProperties": _COMMAND.keywords},
 )
 
 

@@ -28,9 +28,9 @@ from uvflow.docker.servers import (
     STREAMLIT_PORT,
     WEBSOCKET_WORKERS,
     Ports,
-    binds_given_port,
+    check_worker,
     configured_ports,
-    lacking_worker,
+    follows_port,
     named_ports,
     servers_of,
 )
@@ -120,9 +120,7 @@ _DEVELOPMENT = re.compile(r"\b(?:runserver|flask (?:.* )?run|fastapi dev)\b|--(?
 _NO_BEAT = "is not followed: name `celery … beat` in [tool.uvflow.docker.processes]"
 _OF_DJANGO = {f"django.core.{each}.get_{each}_application" for each in ("asgi", "wsgi")}
 _OF_SHELLS = {"bash", "cd", "echo", "exec", "export", "python", "python3", "sh", "wait"}
-_ABSOLUTE = re.compile(
-    r"(?<![\w.:$}/])/(?!app/)\w[\w./-]*\.\w+"
-)  # paths of files, but in the image
+_ABSOLUTE = re.compile(r"(?<![\w.:$}/])/(?!app/)\w[\w./-]*\.\w+")  # files outside of the image
 _NO_SERVICE = {"cat", "ipython", "pytest", "sleep", "tail", "true"}
 
 
@@ -144,6 +142,9 @@ class Search(Evidence):
         [chosen] = candidates
         start = self._published(chosen if isinstance(chosen, Start) else self._served(chosen))
         *_, program = self._programs(start.command)
+        if program == "gunicorn":
+            text = f"{' '.join(start.command)}\n{self.file('gunicorn.conf.py')}"
+            check_worker(text, self.versions)
         is_handled = any(_HANDLER.search(module.text) for module in self.sources.modules)
         is_ended = program in _END_AT_SIGTERM or _SHELL_ENDS.fullmatch(program) is not None
         return replace(
@@ -181,8 +182,7 @@ class Search(Evidence):
             names = " and ".join(self.services)
             yield f"the compose file builds {names} here: none stands out as the service"
         for name, words in self.processes():
-            for module, other in self._misnamed(words):
-                yield f"the process {name} has {module}, which is {other} in the image"
+            yield from self._misnamed(words, f"the process {name}")
         for name, each in self.services.items() if not self.entries else ():
             command = re.match(r"\w[\w-]*(?= |$)", _without_runners(command_line(each)))
             if command and not self._is_program(command[0]):
@@ -207,10 +207,7 @@ class Search(Evidence):
         """The same with the health path of the settings, and a host that the service allows."""
         given, remarks = self.settings.health, start.remarks
         if given and not start.port:
-            remarks = (
-                *remarks,
-                f"`health` in [tool.uvflow.docker] is asked of no port: {_SET_PORT}",
-            )
+            remarks = (*remarks, f"`health` of [tool.uvflow.docker] has no port: {_SET_PORT}")
         health = given if isinstance(given, str) else start.health
         module = self.django.settings_module if "django" in self.installed else None
         host = self.django.allowed_host() if module else trusted_host(self.sources)
@@ -267,8 +264,7 @@ class Search(Evidence):
         if command:
             start = self._of_words(command, "[tool.uvflow.docker] command")
             is_program = len(command) == 1 and command[0] in self.scripts and not start.port
-            over = ("`app` in [tool.uvflow.docker] is passed over for `command`",) if app else ()
-            yield replace(start, is_program=is_program, remarks=(*start.remarks, *over))
+            yield replace(start, is_program=is_program)
         elif app:
             known = self.web.found.get(app.replace(":", ".").removesuffix("()"))
             if known and app.endswith("()") and not known.is_factory:
@@ -477,14 +473,17 @@ class Search(Evidence):
         if name is None or (found.name.endswith(")") and name != "gunicorn"):
             raise refusals.no_server(self, found)
         server, command = SERVERS[name], SERVERS[name].command
-        command = self._for_gunicorn(command) if name == "gunicorn" else command
+        settings = self.file("gunicorn.conf.py") if name == "gunicorn" else ""
+        if reads_port := follows_port(settings):
+            command = command.replace("--bind=0.0.0.0:{port} ", "")
+        if name == "gunicorn" and "flask-socketio" in self.installed:
+            worker = next(w for each, w in WEBSOCKET_WORKERS.items() if each in self.installed)
+            command = f"{command} --workers=1 {worker}"
         bound = configured_ports(name, command, self.configuration, self.given)
         port = self.settings.port or _last(bound) or self.given
         line = f"{command} {server.factory if found.is_factory else '{name}'}"
         values = {"port": port, "interface": found.interface, "name": found.name}
         words = tuple(word.format_map(values) for word in line.split())
-        has_conf = name == "gunicorn" and bool(self.file("gunicorn.conf.py"))
-        reads_port = has_conf and "--bind" not in command
         own = self.sources.origin(found.name.replace(":", "."))
         inside = self.django.inside(found.name.partition(".")[0])
         return Start(
@@ -495,7 +494,7 @@ class Search(Evidence):
             health=self._health(self.web.outermost - {own}),
             loads_source=bool(inside)
             or not found.module.is_installed
-            or has_conf
+            or bool(settings)
             or read_files(self.sources),
             base=inside or found.module.base,
             environment=(("PORT", str(port)),) if reads_port else (),
@@ -504,22 +503,6 @@ class Search(Evidence):
             if isinstance(bound, str)
             else (),
         )
-
-    def _for_gunicorn(self, command: str) -> str:
-        """The same with the worker that WebSockets need; raises UsageError if that is not there.
-
-        It has no port if the configuration has one that follows PORT.
-        """
-        configuration = self.file("gunicorn.conf.py")
-        if binds_given_port(configuration):
-            command = command.replace("--bind=0.0.0.0:{port} ", "")
-        if "flask-socketio" in self.installed:
-            worker = next(w for each, w in WEBSOCKET_WORKERS.items() if each in self.installed)
-            command = f"{command} --workers=1 {worker}"
-        why, hint = lacking_worker(f"{command}\n{configuration}", self.versions)
-        if why:
-            raise UsageError(why, hint=f"{hint}, or set `command` in [tool.uvflow.docker]")
-        return command
 
     def _of_line(self, line: str, evidence: str, given: int | None = None) -> Start:
         """The start by a line as a shell reads it, as `_of_words`."""
@@ -570,23 +553,18 @@ class Search(Evidence):
             yield from [] if port else [f"{why}: where it has one, {_SET_PORT}"]
         elif named and port and port not in named:
             yield f"{evidence} listens on {named[-1]}, and `port` in [tool.uvflow.docker] is {port}"
-        for module, name in self._misnamed(words):
-            yield f"{evidence} has {module}, which is {name} in the image"
-        if self._programs(words)[-1] == "gunicorn":
-            text = " ".join((*words, "\n", self.file("gunicorn.conf.py")))
-            why, advice = lacking_worker(text, self.versions)
-            if why:
-                yield f"{evidence}: {why}: {advice}"
+        yield from self._misnamed(words, evidence)
 
-    def _misnamed(self, words: Words) -> Iterator[tuple[str, str]]:
-        """The modules that are named as another directory has them, and their names here."""
+    def _misnamed(self, words: Words, evidence: str) -> Iterator[str]:
+        """What names modules as another directory has them."""
         line, root = " ".join(words), self.project.root
         for named in [] if _MOVES.search(line) else _DOTTED.findall(line):
             for module in filter(_DOTTED.fullmatch, (named, parent_name(named, 1))):
                 path, known = module.replace(".", "/"), self.sources.by_name
                 if module in known or (root / path).exists() or (root / f"{path}.py").exists():
                     break
-                yield from ((module, name) for name in known if name.endswith(f".{module}"))
+                for name in (each for each in known if each.endswith(f".{module}")):
+                    yield f"{evidence} has {module}, which is {name} in the image"
 
     def _launches_gradio(self, words: Words) -> bool:
         """Whether a file or a module that is run leaves the address of its page to variables."""

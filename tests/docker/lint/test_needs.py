@@ -88,24 +88,6 @@ def test_what_celery_loads(words: str, found: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "found"),
-    [
-        ("arq jobs.Settings", []),
-        ("arq shop.jobs.Settings", ["the image has no shop.jobs in /app"]),
-        ("arq jobs.Other", ["jobs has no Other"]),
-        ("arq --check jobs.Other", []),
-        ("dramatiq jobs", []),
-        ("dramatiq jobs:broker", ["jobs has no broker"]),
-        ("dramatiq shop.jobs", ["the image has no shop.jobs in /app"]),
-    ],
-)
-def test_what_workers_load(words: str, found: list[str]) -> None:
-    text = reading({"jobs.py": "class Settings: ...\n"})
-    context = replace(CONTEXT, files=CONTEXT.files | {"jobs.py"}, locked=frozenset(), text=text)
-    assert started(f"CMD exec {words}", context) == found
-
-
-@pytest.mark.parametrize(
     ("settings", "found"),
     [
         ("chdir = 'srv'\n", []),

@@ -144,11 +144,6 @@ def loaded_modules(linted: Dockerfile, command: ShellCommand) -> Iterator[tuple[
         is_one = re.search(rf"\b{re.escape(last)}\b", text)
         if re.fullmatch(r"[\w.]+", module) and not is_one:
             yield module, attribute or None
-    named = "".join(words[1:2])
-    if command.program == "arq" and (match := re.fullmatch(r"([A-Za-z_][\w.]*)\.(\w+)", named)):
-        yield match[1], match[2]
-    if command.program == "dramatiq" and (match := _MODULE.fullmatch(named)):
-        yield match[1], match[2]
     if linted.is_lambda and re.fullmatch(r"\w[\w./]*\.\w+", words[0]):
         module, _, attribute = words[0].rpartition(".")
         yield module.replace("/", "."), attribute

@@ -37,11 +37,8 @@ OPTION_WITH_VALUE = (
     r"provider|resolution|prerelease|newer|mode|setting|dir|python|color|host|directory|project)"
     r"|-[CPfipw])"
 )
-_OF_WRAPPERS = {
-    "nice": "-n",
-    "opentelemetry-instrument": r"--(?!version)\w+",
-    **dict.fromkeys(("pdm", "poetry", "uv"), OPTION_WITH_VALUE),
-}
+_OF_WRAPPERS = {"nice": "-n", "opentelemetry-instrument": r"--(?!version)\w+"}
+_OF_WRAPPERS |= dict.fromkeys(("pdm", "poetry", "uv"), OPTION_WITH_VALUE)
 
 
 def is_python(words: Words) -> bool:
