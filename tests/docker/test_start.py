@@ -569,7 +569,7 @@ TOOLS = "nothing tells that {} is the service, and not a tool"
             [MCP],
         ),
         (
-            {"app.py": "import connexion\napp = connexion.FlaskApp('x')\napp.run()\n"},
+            {"app.py": f"import connexion\napp = connexion.FlaskApp('x')\n{GUARD}"},
             UNREAD.format("app.py", "connexion"),
             ['app = "app:app"'],
         ),
@@ -582,6 +582,14 @@ TOOLS = "nothing tells that {} is the service, and not a tool"
             {"web.py": "async def app(scope, receive, send): ...\n"},
             NOTHING,
             ['app = "web:app"'],
+        ),
+        (
+            {
+                "web.py": "import strawberry.asgi\ndef make():\n    return GraphQL(x)\n",
+                "main.py": "from web import make\napp = make()\n",
+            },
+            UNREAD.format("web.py", "strawberry"),
+            ['app = "main:app"'],
         ),
         (
             {"wsgi.py": "def application(environ, start_response): ...\n"},
@@ -757,6 +765,19 @@ def test_a_program_that_serves_in_a_thread_is_listed(tree: Tree, text: str) -> N
     assert caught.value.hint == (
         'write in [tool.uvflow.docker]: `app = "alive:app"` or `command = ["python", "main.py"]`'
     )
+
+
+def test_a_module_that_is_served_is_no_program_beside_it(tree: Tree) -> None:
+    text = f"{FASTAPI['main.py']}app.include_router(x)\nThread(target=app.run)\n"
+    root = tree({"main.py": text})
+    assert start(root, "fastapi", "uvicorn").command[-1] == "main:app"
+
+
+def test_the_program_of_pyramid_has_its_configuration(tree: Tree) -> None:
+    with pytest.raises(UsageError, match="nothing for the container") as caught:
+        start(tree({"web.py": "import pyramid\n", "production.ini": "[app:main]\n"}), "pyramid")
+    line = 'command = ["pserve", "production.ini"]'
+    assert caught.value.hint == f"write in [tool.uvflow.docker]: `{line}`"
 
 
 def test_a_thread_that_serves_nothing_is_no_question(tree: Tree) -> None:

@@ -17,9 +17,8 @@ WEB = {
     "nicegui", "panel", "pyramid", "robyn", "sanic", "strawberry", "streamlit",
 } - {"fastmcp"}  # fmt: skip
 UNREAD = WEB - {*FRAMEWORKS, "django", "streamlit"}
-_UNREAD_APPLICATION = re.compile(
-    r"(?:blacksheep|connexion|strawberry\.asgi)\.(?:App|Application|AsyncApp|FlaskApp|GraphQL)"
-)
+_WITH_CLASSES = {"blacksheep", "connexion", "falcon", "strawberry"}
+_UNREAD_CLASSES = dict.fromkeys(("App", "Application", "AsyncApp", "FlaskApp", "GraphQL"), "")
 # The arguments with which a server calls an application itself (PEP 3333, ASGI 3.0).
 _CALLED_WITH = ["environ", "start_response"], ["scope", "receive", "send"]
 # What makes an object that a program of its own package runs → that program.
@@ -177,9 +176,11 @@ def _unread_applications(evidence: Evidence) -> Iterator[tuple[str, str]]:
         yield from ((module.path, line) for n in module.statements for line in _bound(module, n))
         if "@dramatiq.actor" in module.text:
             yield module.path, command_setting(["dramatiq", module.name])
-    if any("falcon" in module.imported_packages for module in modules):
-        for found in Applications(evidence.sources, {"App": ""}).likeliest():
+    if any(_WITH_CLASSES & module.imported_packages for module in modules):
+        for found in Applications(evidence.sources, _UNREAD_CLASSES).likeliest():
             yield found.module.path, app_setting(f"{found.name}{'()' if found.is_factory else ''}")
+    if "pyramid" in evidence.installed and evidence.file("production.ini"):
+        yield "", command_setting(["pserve", "production.ini"])
 
 
 def _bound(module: Module, node: ast.stmt) -> Iterator[str]:
@@ -188,9 +189,7 @@ def _bound(module: Module, node: ast.stmt) -> Iterator[str]:
             first, dot, rest = ast.unparse(made).partition(".")
             dotted = f"{module.imports.get(first, first)}{dot}{rest}"
             where, runner = f"{module.name}:{name}", _RUNNERS.get(dotted)
-            if _UNREAD_APPLICATION.fullmatch(dotted):
-                yield app_setting(where)
-            elif rest == "bind" and "ray" in module.imported_packages:
+            if rest == "bind" and "ray" in module.imported_packages:
                 yield command_setting(["serve", "run", where])
             elif runner and not ("{1}" in runner and "." in module.name):  # a path has no package
                 line = runner.format(where, f"{module.path}:{name}")

@@ -390,7 +390,9 @@ class Search(Evidence):
     def _beside(self, found: Collection[Application]) -> list[Start]:
         """Programs that serve one of `found` beside their own work, or that serve another page."""
         sources = self.sources
-        runnable = [Start(command=words, evidence=path) for path, words in programs(sources)]
+        # Python would import one of these, and end.
+        modules = {each.module.path for each in found if "__name__ ==" not in each.module.text}
+        runnable = [Start(command=w, evidence=p) for p, w in programs(sources) if p not in modules]
         unread = sorted(refusals.UNREAD & self.installed)
         pages = {page.name for name in unread for page in scripts_importing(sources, name)}
         pages -= {each.module.path for each in found}
