@@ -3,6 +3,7 @@
 import ast
 import posixpath
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -70,10 +71,7 @@ class Application:
 
     @property
     def standing(self) -> int:
-        """0 for the name that comes first, 1 in a package or with a usual name, 2 for others.
-
-        3 for what is a copy of something.
-        """
+        """0 for the first name, 1 in a package or with a usual name, 2 for others, 3 for copies."""
         module = self.module
         if not _COPIES.isdisjoint(module.path.split("/")):
             return 3
@@ -445,16 +443,17 @@ def _values(node: ast.AST, of_class: str = "") -> Iterator[tuple[str, ast.expr]]
             yield from ((name, base) for base in bases)
             yield from (pair for inner in body for pair in _values(inner, f"{name}."))
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-            definitions = (each for each in ast.walk(node) if isinstance(each, DEFINITION))
-            inside = (each for each in definitions if each is not node)
-            nested = {each for definition in inside for each in ast.walk(definition)}
-            for inner in (each for each in ast.walk(node) if each not in nested):
-                match inner:
+            waiting = deque[ast.AST](node.body)
+            while waiting:
+                match inner := waiting.popleft():
+                    case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.expr():
+                        continue
                     case ast.Return(value=ast.expr() as value):
                         yield f"{of_class}{name}", value
                     case ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=attr)]):
                         yield f"{of_class}{attr}", inner.value
                     case _:
                         yield from bindings(inner)
+                waiting.extend(ast.iter_child_nodes(inner))
         case _:
             yield from ((f"{of_class}{name}", value) for name, value in bindings(node))

@@ -1,6 +1,7 @@
 """The Python source of a project: its modules and what they import. Nothing is run."""
 
 import ast
+import gc
 import os
 import posixpath
 import re
@@ -60,6 +61,8 @@ class Module:
                 return ast.parse(self.text)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return ast.Module(body=[], type_ignores=[])
+        finally:
+            gc.freeze()  # else each collection would visit the nodes of all trees
 
     @property
     def stem(self) -> str:
