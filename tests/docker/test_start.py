@@ -544,6 +544,11 @@ TOOLS = "nothing tells that {} is the service, and not a tool"
             ['command = ["arq", "work.WorkerSettings"]'],
         ),
         (
+            {"jobs/work.py": "import scrapy\nclass Shops(scrapy.Spider):\n    name = 'shops'\n"},
+            NOTHING,
+            ['command = ["scrapy", "crawl", "shops"]'],
+        ),
+        (
             {"work.py": "import dramatiq\n@dramatiq.actor\ndef clean(): ...\n"},
             NOTHING,
             ['command = ["dramatiq", "work"]'],

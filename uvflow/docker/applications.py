@@ -171,21 +171,17 @@ class Applications:
     @cached_property
     def _called(self) -> set[str]:
         """The dotted names of the functions and classes that an import may call."""
-        called, waiting = set[str](), list[tuple[Module, ast.stmt]]()
-        definitions = dict[str, tuple[Module, ast.stmt]]()
-        for module in (each for each in self.sources.modules if each.is_served):
-            for node in module.statements:
-                if isinstance(node, DEFINITION):
-                    definitions[f"{module.name}.{node.name}"] = module, node
-                else:
-                    waiting.append((module, node))
+        served = (module for module in self.sources.modules if module.is_served)
+        pairs = ((module, node) for module in served for node in module.statements)
+        called, waiting = set[str](), [p for p in pairs if not isinstance(p[1], DEFINITION)]
         while waiting:
             module, node = waiting.pop()
             for each in ast.walk(node):
-                if dotted := self.sources.origin(module.dotted(each)):
+                dotted = self.sources.origin(module.dotted(each))
+                if dotted and dotted not in called:
                     called.add(dotted)
-                    if dotted in definitions:
-                        waiting.append(definitions.pop(dotted))
+                    where, definition = self.sources.definition(dotted)
+                    waiting += [(where, definition)] if definition else []
         return called
 
     def _completed(self, one: Application) -> list[Application]:

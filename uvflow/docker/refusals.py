@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from uvflow.docker.applications import FRAMEWORKS, Application, Applications, programs
 from uvflow.docker.evidence import Evidence
 from uvflow.docker.servers import servers_of
-from uvflow.docker.source import Module
+from uvflow.docker.source import Module, bindings, string
 from uvflow.errors import UsageError
 
 # Frameworks with a service; that of some is not looked for.
@@ -17,7 +17,6 @@ WEB = {
     "nicegui", "panel", "pyramid", "robyn", "sanic", "strawberry", "streamlit",
 } - {"fastmcp"}  # fmt: skip
 UNREAD = WEB - {*FRAMEWORKS, "django", "streamlit"}
-_WITH_CLASSES = {"blacksheep", "connexion", "falcon", "strawberry"}
 _UNREAD_CLASSES = dict.fromkeys(("App", "Application", "AsyncApp", "FlaskApp", "GraphQL"), "")
 # The arguments with which a server calls an application itself (PEP 3333, ASGI 3.0).
 _CALLED_WITH = ["environ", "start_response"], ["scope", "receive", "send"]
@@ -176,7 +175,7 @@ def _unread_applications(evidence: Evidence) -> Iterator[tuple[str, str]]:
         yield from ((module.path, line) for n in module.statements for line in _bound(module, n))
         if "@dramatiq.actor" in module.text:
             yield module.path, command_setting(["dramatiq", module.name])
-    if any(_WITH_CLASSES & module.imported_packages for module in modules):
+    if any(UNREAD & module.imported_packages for module in modules):
         for found in Applications(evidence.sources, _UNREAD_CLASSES).likeliest():
             yield found.module.path, app_setting(f"{found.name}{'()' if found.is_factory else ''}")
     if "pyramid" in evidence.installed and evidence.file("production.ini"):
@@ -199,5 +198,8 @@ def _bound(module: Module, node: ast.stmt) -> Iterator[str]:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
             if [each.arg for each in node.args.args] in _CALLED_WITH:
                 yield app_setting(f"{module.name}:{name}")
+        case ast.ClassDef(body=body) if "scrapy" in module.imported_packages:
+            names = (value for each in body for key, value in bindings(each) if key == "name")
+            yield from (command_setting(["scrapy", "crawl", n]) for n in map(string, names) if n)
         case ast.ClassDef(name="WorkerSettings"):
             yield command_setting(["arq", f"{module.name}.WorkerSettings"])

@@ -137,10 +137,9 @@ class Module:
                 return self.imports.get(name) or f"{self.name}.{name}"
             case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in self.imports:
                 return f"{self.imports[name]}.{attribute}"
-            case ast.Attribute(value=ast.Attribute(value=ast.Name(id=package), attr=name)) if (
-                owner := f"{package}.{name}"
-            ) in self.imports:
-                return f"{owner}.{node.attr}"
+            case ast.Attribute(value=ast.Attribute(value=ast.Name(id=top), attr=name), attr=last):
+                owner = f"{top}.{name}"  # `import shop.web`
+                return f"{owner if owner in self.imports else f'{self.name}.?'}.{last}"
             case ast.Attribute(attr=attribute):
                 return f"{self.name}.?.{attribute}"
         return ""
@@ -276,7 +275,7 @@ def import_names(distribution: str, directory: Path) -> dict[str, str]:
         sources = hatch.get("sources", {})
         names |= sources if isinstance(sources, Mapping) else dict.fromkeys(sources, "")
         for each in table_at(tools, "poetry").get("packages", ()):
-            path = each["include"].partition("*")[0]
+            path = each["include"].partition("*")[0].rstrip("/")
             names[posixpath.join(each.get("from", ""), path)] = path
         for module, path in setuptools.get("package-dir", {}).items():
             names[path] = module.replace(".", "/")
