@@ -1071,7 +1071,9 @@ DEV = "    ports: ['80:5000']\n  dev:\n    build: .\n    command: flask run\n   
     [
         DEV,
         "    profiles: [prod]\n",
-        "  flower:\n    build: .\n    command: celery -A x flower\n    ports: [5]\n",
+        "  tasks:\n    build: .\n    command: celery -A x flower\n    ports: [5]\n",
+        "    ports: [80]\n  x_flower:\n    build: .\n    command: bash up\n    ports: [5]\n",
+        "  static:\n    build: .\n    command: [npm, run, watch]\n    ports: [5]\n",
     ],
 )
 def test_what_is_for_development_or_watches_is_not_the_service(tree: Tree, other: str) -> None:

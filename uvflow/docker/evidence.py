@@ -26,9 +26,9 @@ _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose
 
 SERVING = re.compile(rf"^\[|\b(?:{'|'.join(SERVERS)})\b")  # of a compose file
 _PROXY = re.compile(r"caddy|envoy|frontend|haproxy|nginx|proxy|traefik")
-_FOR_WORK = re.compile(r"\b_?(?:debug|dev|development|local|tests?)_?\b")  # a service's name
-# A schedule or a monitor, which is not the service although it may have a port.
-_BESIDE = re.compile(r"\bcelery\b.* (?:beat|flower)\b|(?:^|run |-m )flower\b")
+_BESIDE_NAME = re.compile(r"(?:^|[_-])(?:beat|debug|dev|flower|local|tests?|worker)(?:[_-]|$)")
+# A schedule, a monitor or a build for browsers: not the service, although it may have a port.
+_BESIDE = re.compile(r"\bcelery\b.* (?:beat|flower)\b|(?:^|run |-m )flower\b|^(?:npm|yarn) ")
 _PROCESS = re.compile(r"^([\w-]+):[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)  # of a Procfile
 
 
@@ -149,7 +149,7 @@ def command_line(service: Mapping[str, Any]) -> str:
 def _web_service(services: Mapping[str, Mapping[str, Any]]) -> str:
     """The only one; else the only one with a port, or that starts a server where none has.
 
-    Of several the only one whose name does not say that it is for development.
+    Of several the only one whose name does not tell that it is another.
     """
     lines = {name: command_line(each) for name, each in services.items()}
     able = {name: each for name, each in services.items() if not _BESIDE.search(lines[name])}
@@ -157,7 +157,7 @@ def _web_service(services: Mapping[str, Mapping[str, Any]]) -> str:
     texts = {name: f"{each.get('expose')} {lines[name]}" for name, each in able.items()}
     serving = [name for name, text in texts.items() if SERVING.search(text)]
     web = [*able] if len(services) == 1 else published or serving
-    web = web if len(web) == 1 else [name for name in web if not _FOR_WORK.search(name)]
+    web = web if len(web) == 1 else [name for name in web if not _BESIDE_NAME.search(name)]
     return web[0] if len(web) == 1 else ""
 
 
