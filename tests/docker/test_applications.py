@@ -280,8 +280,8 @@ SERVER = {
         ({"web.py": FACTORY, "wsgi.py": f"{MAKING}app = create_app()\n",
           "shop/tasks.py": f"{MAKING}app = create_app()\n"}, "wsgi:app"),
         ({"a/web.py": APP, "b/admin.py": MADE.format("admin")}, "a.web:app, b.admin:admin"),
-        ({"web.py": APP, "vendor/bank/main.py": APP, "old/main.py": APP}, "web:app"),
-        ({"vendor/main.py": APP}, "vendor.main:app"),
+        ({"web.py": APP, "third_party/bank/main.py": APP, "old/main.py": APP}, "web:app"),
+        ({"old/main.py": APP}, "old.main:app"),
         ({"main.py": "app, version = FastAPI(), '1'\n"}, "main:app"),
         ({"web.py": APP, "mock_bank.py": APP, "playground/x.py": APP, "db/env.py": APP}, "web:app"),
         (

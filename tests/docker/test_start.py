@@ -1196,16 +1196,23 @@ def test_an_object_that_only_a_program_fills_is_one_of_two(tree: Tree) -> None:
     assert start(tree({"main.py": f"{text}{more}"}), "fastapi", "uvicorn").command[-1] == "main:app"
 
 
-def test_a_function_that_only_a_program_gives_arguments_is_one_of_two(tree: Tree) -> None:
-    text = (
-        f"{FASTAPI['main.py']}def fill(data=None):\n    app.include_router(data)\n    return app\n"
-    )
+@pytest.mark.parametrize(
+    ("data", "more", "name"),
+    [
+        ("data=None", "app.include_router(data)", "fill()"),
+        ("data", "app.include_router(data)", "app"),
+        ("data", "@app.get('/')\n    def index(): ...", "app"),
+    ],
+)
+def test_a_function_that_only_a_program_gives_arguments_is_one_of_two(
+    tree: Tree, data: str, more: str, name: str
+) -> None:
+    text = f"{FASTAPI['main.py']}allow(app)\ndef fill({data}):\n    {more}\n"
     program = "from main import fill\nif __name__ == '__main__':\n    uvicorn.run(fill(data()))\n"
     with pytest.raises(UsageError) as raised:
-        start(tree({"main.py": text, "start.py": program}), "fastapi", "uvicorn")
-    assert raised.value.hint == (
-        'write in [tool.uvflow.docker]: `app = "main:fill()"` or `command = ["python", "start.py"]`'
-    )
+        start(tree({"main.py": f"{text}    return app\n", "run.py": program}), "fastapi", "uvicorn")
+    lines = f'`app = "main:{name}"` or `command = ["python", "run.py"]`'
+    assert raised.value.hint == f"write in [tool.uvflow.docker]: {lines}"
 
 
 @pytest.mark.parametrize(

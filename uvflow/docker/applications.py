@@ -41,8 +41,6 @@ _USUAL_NAMES = {
     "__init__", "api", "app", "application", "asgi", "main", "run", "serve", "server", "wsgi",
 }  # fmt: skip
 
-_COPIES = {"backup", "old", "third_party", "vendor"}  # directories
-
 # distribution → how a file that imports it is run
 _RUN_BY = {
     "chainlit": "chainlit run --headless --host=0.0.0.0 --port=8000",
@@ -73,7 +71,7 @@ class Application:
     def standing(self) -> int:
         """0 for the first name, 1 in a package or with a usual name, 2 for others, 3 for copies."""
         module = self.module
-        if not _COPIES.isdisjoint(module.path.split("/")):
+        if {"old", "third_party"} & {*module.path.split("/")}:
             return 3
         if module.stem == "streamlit_app":
             return 0
@@ -148,10 +146,11 @@ class Applications:
             objects = {e.module.path for e in self.found.values() if not e.is_factory}
             is_given = any(given.search(each.text) for each in modules if each.is_served)
             return is_given and one.module.path in objects
-        filling = re.compile(rf"\b{name}\.{_FILLING}\(")
+        filling = re.compile(rf"\b{name}\.{_FILLING}\(|@{name}\.(?:get|post|route)\(")
         more = re.compile(rf"\b{name}\b(?! = |\.(?:add_middleware|config|state)\b)|\broutes=")
-        if not any(filling.search(ast.unparse(each)) for each in self._uncalled(one)):
-            return False
+        texts = [text for f in self._uncalled(one) if filling.search(text := ast.unparse(f))]
+        if not texts or any(text.endswith(f"\n    return {name}") for text in texts):
+            return bool(texts)
         nodes = [n for s in one.module.statements for n in getattr(s, "decorator_list", [s])]
         is_imported = one.name.replace(":", ".") in self.sources.imported
         return not is_imported and not any(more.search(ast.unparse(node)) for node in nodes)
