@@ -114,7 +114,7 @@ def test_the_module_with_the_usual_name_is_preferred(tree: Tree) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["tests/main.py", ".venv/lib/main.py", "docs/main.py", "env/main.py", "build/lib/main.py"],
+    ["tests/main.py", ".venv/lib/main.py", "docs_src/main.py", "env/main.py", "build/lib/main.py"],
 )
 def test_what_is_not_shipped_is_not_looked_at(tree: Tree, path: str) -> None:
     assert found(tree({path: APP, "env/pyvenv.cfg": ""})) is None

@@ -705,16 +705,19 @@ def test_the_default_application_of_bottle_is_one(tree: Tree) -> None:
     "more",
     ["app.include_router(router)\n", "import shop.routes\n", "from shop.admin import init\n"],
 )
-def test_a_module_that_completes_an_imported_application_is_served(tree: Tree, more: str) -> None:
+@pytest.mark.parametrize("name", ["wsgi", "index"])
+def test_a_module_that_completes_an_imported_application_is_served(
+    tree: Tree, name: str, more: str
+) -> None:
     files = {
         "shop/core.py": FASTAPI["main.py"],
         "shop/routes.py": "from shop.core import app\n@app.get('/healthz')\ndef h(): ...\n",
         "shop/admin.py": "def init(app): ...\n",
-        "wsgi.py": f"from shop.core import app\n{more}",
+        f"{name}.py": f"from shop.core import app\n{more}",
     }
     found = start(tree(files), "fastapi", "uvicorn")
-    assert (found.command[-1], found.health) == ("wsgi:app", "/healthz")
-    assert found.evidence == "wsgi.py completes shop.core:app; uvicorn is a dependency"
+    assert (found.command[-1], found.health) == (f"{name}:app", "/healthz")
+    assert found.evidence == f"{name}.py completes shop.core:app; uvicorn is a dependency"
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,8 @@ FRAMEWORKS = {
 
 # The usual names of modules with an application.
 _USUAL_NAMES = {
-    "__init__", "api", "app", "application", "asgi", "main", "run", "serve", "server", "wsgi",
+    "__init__", "api", "app", "application", "asgi", "index", "main", "run", "serve", "server",
+    "wsgi",
 }  # fmt: skip
 
 # distribution → how a file that imports it is run
