@@ -390,7 +390,6 @@ def scripts_importing(sources: Modules, package: str) -> list[Application]:
     beside it. A script with pages is likelier than one without, and a launcher, which has only the
     modules by which Streamlit itself is started, is none.
     """
-    imported = sources.imported
     scripts, named, beside_pages = [], set[str](), set[str]()
     for m in sources.modules:
         of_package = [n for n in m.imports.values() if n.partition(".")[0] == package]
@@ -400,7 +399,7 @@ def scripts_importing(sources: Modules, package: str) -> list[Application]:
         named |= {posixpath.join(folder, text) for text in strings_in(m.tree)}
         if posixpath.basename(folder) == "pages":
             beside_pages.add(posixpath.dirname(folder))
-        elif m.is_served and m.name not in imported:
+        elif m.is_served and m.name not in sources.imported:
             evidence = f"{m.path} imports {package}"
             scripts.append(Application(name=m.path, interface="", evidence=evidence, module=m))
     scripts = [each for each in scripts if each.name not in named]

@@ -111,15 +111,17 @@ class Module:
     def imports(self) -> Mapping[str, str]:
         """Each imported name with its dotted origin; a `PACKAGE.*` is its own name."""
         package = self.name if self.stem == "__init__" else parent_name(self.name, 1)
-        found: dict[str, str] = {}
-        for node in ast.walk(self.tree):
-            match node:
+        found, waiting = dict[str, str](), deque[ast.AST](self.tree.body)
+        while waiting:
+            match node := waiting.popleft():
                 case ast.Import(names=names):
                     base = ""
                 case ast.ImportFrom(module=name, names=names, level=level):
                     above = parent_name(package, level - 1) if level else ""
                     base = "".join(f"{part}." for part in (above, name) if part)
                 case _:
+                    inner = (n for n in ast.iter_child_nodes(node) if not isinstance(n, ast.expr))
+                    waiting.extend(inner)
                     continue
             for each in names:
                 dotted = f"{base}{each.name}"
