@@ -702,6 +702,33 @@ def test_the_default_application_of_bottle_is_one(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "is_asked"),
+    [
+        ("import shop.routes\n", True),
+        ("from shop.admin import init\ninit(app)\n", True),
+        ("from shop.admin import init\nwith app.state:\n    init()\n", False),
+        ("import shop.known\n", False),
+    ],
+)
+def test_a_program_that_loads_more_routes_stands_beside_the_object(
+    tree: Tree, more: str, *, is_asked: bool
+) -> None:
+    routes = "from shop.core import app\n@app.get('/')\ndef h(): ...\n"
+    files = {
+        "shop/core.py": f"{FASTAPI['main.py']}import shop.known\n",
+        "shop/known.py": routes,
+        "shop/admin.py": "def init(app): ...\n",
+        "boot.py": f"from shop.core import app\n{more}",
+    } | ({"shop/routes.py": routes} if "routes" in more else {})
+    if is_asked:
+        with pytest.raises(UsageError) as caught:
+            start(tree(files), "fastapi", "uvicorn")
+        assert str(caught.value.hint).endswith('`app = "shop.core:app"` or `app = "boot:app"`')
+    else:
+        assert start(tree(files), "fastapi", "uvicorn").command[-1] == "shop.core:app"
+
+
+@pytest.mark.parametrize(
     "more",
     ["app.include_router(router)\n", "import shop.routes\n", "from shop.admin import init\n"],
 )
@@ -1155,9 +1182,11 @@ def test_what_no_locked_package_has_is_passed_over(tree: Tree) -> None:
     ]
 
 
-def test_an_object_that_mounts_django_is_started(tree: Tree) -> None:
-    text = "from fastapi import FastAPI\napp = FastAPI()\napp.mount('/', application)\n"
-    root = tree({**DJANGO, "site/asgi.py": f"{DJANGO['site/asgi.py']}{text}"})
+@pytest.mark.parametrize("name", ["application", "django_app"])
+def test_an_object_that_mounts_django_is_started(tree: Tree, name: str) -> None:
+    text = f"from fastapi import FastAPI\napp = FastAPI()\napp.mount('/', {name})\n"
+    asgi = f"from django.core.asgi import get_asgi_application\n{name} = get_asgi_application()\n"
+    root = tree({**DJANGO, "site/asgi.py": f"{asgi}{text}"})
     installed = ("django", "fastapi", "gunicorn", "uvicorn")
     assert start(root, *installed).command[-1] == "site.asgi:app"
 

@@ -126,7 +126,7 @@ class Applications:
         likeliest = _likeliest(objects or usual or found)
         if within or len(likeliest) != 1 or likeliest[0].is_factory:
             return likeliest
-        return self._completed(likeliest[0]) or likeliest
+        return self._completed(likeliest[0])
 
     def _filled(self, one: Application) -> Application:
         """The function that does more to that object and returns it, where no import calls it."""
@@ -185,25 +185,62 @@ class Applications:
         return called
 
     def _completed(self, one: Application) -> list[Application]:
-        """The same object in modules with a usual name that import it, and do more.
+        """The same object in modules that no other imports, and that do more: that add its routes.
 
-        They may add its routes. What is imported itself is loaded with the object.
+        One with a usual name is meant if it may do so; others stand beside the object.
         """
         sources, dotted = self.sources, one.name.replace(":", ".")
-        imported = sources.imported
-        found = []
-        for module in (m for m in sources.modules if m.stem in _USUAL_NAMES and _is_importable(m)):
+        usual, others, loaded = [], [one], self._loaded_with(dotted)
+        for module in sources.modules:
             origins = {sources.origin(each) for each in module.imports.values()}
+            if (
+                dotted not in origins
+                or module.name in sources.imported
+                or not _is_importable(module)
+            ):
+                continue
             parents = {parent_name(each, 1) for each in origins}
-            others = (origins | parents) & sources.by_name.keys() - {one.module.name, module.name}
+            with_it = (origins | parents) & sources.by_name.keys() - {one.module.name, module.name}
             calls = (each for each in module.statements if isinstance(each, ast.Expr))
-            does_more = others or any(isinstance(each.value, ast.Call) for each in calls)
-            if dotted in origins and module.name not in imported and does_more:
-                names = (n for n, each in module.imports.items() if sources.origin(each) == dotted)
-                name, evidence = next(names), f"{module.path} completes {one.name}"
-                whole = f"{module.name}:{name}"
-                found.append(replace(one, name=whole, evidence=evidence, module=module))
-        return found
+            does_more = with_it or any(isinstance(each.value, ast.Call) for each in calls)
+            name = next(n for n, each in module.imports.items() if sources.origin(each) == dotted)
+            evidence = f"{module.path} completes {one.name}"
+            whole = replace(one, name=f"{module.name}:{name}", evidence=evidence, module=module)
+            if module.stem in _USUAL_NAMES and does_more:
+                usual.append(whole)
+            elif any(self._adds(each, dotted) for each in {module.name, *with_it} - loaded):
+                others.append(whole)
+        return usual or others
+
+    def _adds(self, name: str, dotted: str) -> bool:
+        """Whether importing the module of that name adds to the object."""
+        module, origin = self.sources.by_name[name], self.sources.origin
+        for node in module.statements:
+            for call in (*getattr(node, "decorator_list", ()), getattr(node, "value", None)):
+                match call:
+                    case ast.Call(func=ast.Attribute(value=owner, attr=name)) if origin(
+                        module.dotted(owner)
+                    ) == dotted and re.fullmatch(_ADDING, name):
+                        return True
+                    case ast.Call(args=given) if callee(call) not in _RUNNING:
+                        objects = {origin(module.dotted(each)) for each in given}
+                        if isinstance(node, ast.Expr) and dotted in objects:
+                            return True
+        return False
+
+    def _loaded_with(self, dotted: str) -> set[str]:
+        """The modules that are loaded with an object; any may be where one imports by a name."""
+        loaded, waiting = set[str](), [dotted]
+        while waiting:
+            name = waiting.pop()
+            module = self.sources.by_name.get(name)
+            if module and name not in loaded:
+                if _IMPORTING.search(module.text):
+                    return {*self.sources.by_name}
+                loaded.add(name)
+                waiting += module.imports.values()
+            waiting += [parent] if (parent := parent_name(name, 1)) else []
+        return loaded
 
     def are_served_by_a_program(self) -> bool:
         """Whether one is served in a thread or a task, beside what a program does besides."""
@@ -349,6 +386,8 @@ _APPLICATIONS = {
 }  # fmt: skip
 _KEEPING = {"cache", "lru_cache", "wraps"}  # decorators of functools
 _FILLING = r"(?:add_\w*route|add_url_rule|include_router|mount|register_blueprint)"
+_ADDING = rf"{_FILLING}|get|post|put|patch|delete|route|api_route|websocket"
+_IMPORTING = re.compile(r"\b(?:import_module|find_modules|iter_modules|walk_packages)\(")
 _MOUNTING = {"Host", "Mount", "host", "mount", "mount_gradio_app"}
 # What makes an application of one with another interface, and what wraps one, besides middleware.
 _CONVERTERS = {

@@ -34,7 +34,7 @@ from uvflow.docker.servers import (
     named_ports,
     servers_of,
 )
-from uvflow.docker.source import Module, Sources, parent_name, read_files
+from uvflow.docker.source import Module, Sources, bindings, parent_name, read_files
 from uvflow.errors import UsageError
 
 _STREAMLIT_SET_PORT = re.compile(r"^\s*port\s*=\s*(\d{1,5})\b", re.MULTILINE)
@@ -334,7 +334,14 @@ class Search(Evidence):
                     found.append([self._named(name, interface, evidence)])
         for interface, modules in files.items():
             found.append([self._named(f"{m.name}:application", interface, m.path) for m in modules])
-        objects = {f"{m.name}.application" for modules in files.values() for m in modules}
+        objects = {
+            f"{module.name}.{name}"
+            for modules in files.values()
+            for module in modules
+            for node in module.statements
+            for name, value in bindings(node)
+            if name == "application" or module.dotted(getattr(value, "func", value)) in _OF_DJANGO
+        }
         if self.web.parts & (objects | _OF_DJANGO) and (mounting := self.web.likeliest()):
             yield from mounting
             return
