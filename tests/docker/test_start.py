@@ -701,6 +701,15 @@ def test_the_default_application_of_bottle_is_one(tree: Tree) -> None:
     assert start(root, "bottle", "waitress").command[-1] == "web:site"
 
 
+def test_a_program_that_adds_routes_to_another_modules_object_is_listed(tree: Tree) -> None:
+    boot = f"from shop import api, core\napi.init(core.app)\n{GUARD}"
+    files = {"shop/core.py": FASTAPI["main.py"], "shop/api.py": "def init(app): ...\n"}
+    with pytest.raises(UsageError) as caught:
+        start(tree({**files, "boot.py": boot}), "fastapi", "uvicorn")
+    lines = '`app = "shop.core:app"` or `command = ["python", "boot.py"]`'
+    assert caught.value.hint == f"write in [tool.uvflow.docker]: {lines}"
+
+
 @pytest.mark.parametrize(
     ("more", "is_asked"),
     [

@@ -140,8 +140,12 @@ class Applications:
         return one
 
     def is_filled_later(self, one: Application) -> bool:
-        """Whether functions that no import calls are all that adds routes to an object."""
+        """Whether functions that no import calls, or a program, may add routes to an object."""
         name, modules = one.name.rpartition(":")[2], self.sources.modules
+        dotted = one.name.replace(":", ".")
+        programs = [m.name for m in modules if m.is_program and m.name != one.module.name]
+        if any(self._adds(each, dotted) for each in programs if each not in self.sources.imported):
+            return True
         if one.is_factory:  # which may fill an object with what only a program gives it
             given = re.compile(rf"(?<!def )\b{name}\(\s*[^)\s]")
             objects = {e.module.path for e in self.found.values() if not e.is_factory}
@@ -153,7 +157,7 @@ class Applications:
         if not texts or any(text.endswith(f"\n    return {name}") for text in texts):
             return bool(texts)
         nodes = [n for s in one.module.statements for n in getattr(s, "decorator_list", [s])]
-        is_imported = one.name.replace(":", ".") in self.sources.imported
+        is_imported = dotted in self.sources.imported
         return not is_imported and not any(more.search(ast.unparse(node)) for node in nodes)
 
     def _uncalled(self, one: Application) -> list[ast.FunctionDef]:

@@ -24,9 +24,10 @@ NOT_SERVED = {
     "scratch", "stub", "test", "tests",
 }  # fmt: skip
 _SKIPPED_DIRECTORIES = NOT_SERVED | {
-    "__pycache__", "alembic", "benchmarks", "build", "demos", "dist", "doc", "docs", "docs_src",
-    "examples", "experiments", "fixtures", "migrations", "mocks", "node_modules", "notebooks",
-    "samples", "scripts", "site-packages", "snippets", "tools", "tutorials", "venv",
+    "__pycache__", "alembic", "benchmarks", "build", "cookbook", "demos", "dist", "doc", "docs",
+    "docs_src", "examples", "experiments", "fixtures", "migrations", "mocks", "node_modules",
+    "notebooks", "quickstart", "samples", "scripts", "site-packages", "snippets", "tools",
+    "tutorial", "tutorials", "venv",
 }  # fmt: skip
 
 # Those of modules that are run, the likeliest first, and of those that are run by a person.
