@@ -20,7 +20,7 @@ from uvflow.docker.facts import Facts
 from uvflow.docker.header import Header
 from uvflow.docker.lint.check import check_handwritten, check_start
 from uvflow.docker.lint.parse import parse_instructions
-from uvflow.errors import DriftError, UsageError, UvflowError
+from uvflow.errors import DriftError, UsageError, UvflowError, shell_command
 from uvflow.files import target_inside, text_if_there, write_whole
 from uvflow.findings import Finding, Origin, Severity
 from uvflow.lockfile import check
@@ -91,14 +91,30 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
     )
 
 
+_CHECK = ("uvflow", "docker", "--check", "--directory")
+
+
 def check_copied(start: Path) -> DockerResult | None:
-    """Of the Dockerfile in `start`, where the one locked project that it copies is below it."""
+    """Of the Dockerfile in `start`, where the one locked project that it copies is below it.
+
+    Or where the project that it copies is above it. Raises UsageError for one of something else.
+    """
     path = start / "Dockerfile"
     steps = parse_instructions(text_if_there(path) or "")
-    named = (start / name for step in steps for name in (*step.copied, *step.bound))
-    folders = {each.parent if each.name == MANIFEST else each for each in named}
+    named = [name for step in steps for name in (*step.copied, *step.bound)]
+    above = project_root(str(start))
+    if above and path.exists() and not start.samefile(above):
+        project = Project.load(Path(above))
+        if any((start / name).exists() and not (project.root / name).exists() for name in named):
+            raise UsageError(
+                f"{path} copies other files than those of the project in {above}",
+                hint=f"{shell_command(*_CHECK, above)} checks the one there",
+            )
+        return _check_result(check_handwritten(project, path))
+    folders = {start / name for name in named}
+    folders = {each.parent if each.name == MANIFEST else each for each in folders}
     found = [folder for folder in folders if (folder / LOCKFILE).is_file()]
-    if project_root(str(start)) or len(found) != 1:
+    if above or len(found) != 1:
         return None
     return _check_result(check_handwritten(Project.load(found[0]), path))
 

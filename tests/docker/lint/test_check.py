@@ -219,6 +219,19 @@ def test_the_project_may_be_below_the_dockerfile(tree: Tree) -> None:
     assert command.check_copied(root) is None
 
 
+def test_the_project_may_be_above_the_dockerfile(tree: Tree) -> None:
+    text = "FROM python:3.12-slim-trixie\nENV PYTHONUNBUFFERED=1\nUSER 10001\nCOPY app.py .\n"
+    files = {**PROJECT, "docker/Dockerfile": f'{text}CMD ["python", "app.py"]\n'}
+    root = tree({**files, "app.py": "", "web/Dockerfile": "COPY site .\n", "web/site": ""})
+    assert command.check_copied(root) is None
+    found = command.check_copied(root / "docker")
+    assert found
+    assert found.data["findings"] == []
+    with pytest.raises(UsageError) as caught:
+        command.check_copied(root / "web")
+    assert str(caught.value).endswith(f"copies other files than those of the project in {root}")
+
+
 def test_what_compose_alone_reads_may_be_in_the_context(tree: Tree) -> None:
     root = tree({**PROJECT, ".env": "# x\nCOMPOSE_PROJECT_NAME=shop\n"})
     assert lint_context(Project.load(root)).not_ignored == ()
