@@ -18,8 +18,17 @@ from uvflow.docker.applications import (
 )
 from uvflow.docker.context import files_in
 from uvflow.docker.evidence import SERVING, Evidence, command_line
+from uvflow.docker.exec_form import (
+    TRAP,
+    exec_form,
+    forwarding,
+    options_left_out,
+    without_runners,
+    without_substitutions,
+)
 from uvflow.docker.health import health_path, trusted_host
 from uvflow.docker.lint import shell
+from uvflow.docker.lint.shell import Words
 from uvflow.docker.servers import (
     GRADIO_ADDRESS,
     GRADIO_PORT,
@@ -48,8 +57,6 @@ _LAUNCH = re.compile(
 )
 
 _SET_PORT = "set `port` in [tool.uvflow.docker]"
-
-Words = tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,19 +103,6 @@ _APP_VARIABLE = re.compile(
 _WSGI_APP = re.compile(r"^wsgi_app *= *[\"']([\w.]+:\w+(?:\(\))?)[\"']", re.MULTILINE)
 # A worker that serves ASGI (uvicorn docs, "Deployment", "Gunicorn").
 _ASGI_WORKER = re.compile(r"^worker_class *= *[\"'][\w.]*[Uu]vicorn[\w.]*[\"']", re.MULTILINE)
-# What runs a command in an environment that the image does not need.
-_RUNNER = re.compile(
-    rf"""(?P<start>(?:^|&&|;)\s*)(?P<before>(?:exec\s+)?(?:\w+=(?:"[^"]*"|'[^']*'|[^\s"'])*\s+)*)
-    (?:
-        (?:python3?\ -m\ )?uv\ run\ +
-        (?P<options>(?:{shell.OPTION_WITH_VALUE}\ +\S+\ +|-(?!m\ |-module)\S*\ +)*)
-        | (?:poetry|pipenv|pdm|rye|hatch)\ run\ +(?!-|[\w.-]+:)
-    )
-    (?P<python>(?:-m|--module)\ |(?=\S+\.py\b))?""",
-    re.VERBOSE,
-)
-_DIRECTORY = re.compile(r"--directory[ =]+(\S+)")
-_LEFT_OUT = re.compile(r"--(?:with(?:-editable|-requirements)?|env-file)[ =]+\S+|-w +\S+")
 # Programs that the image lacks, unless the distribution is locked that their names begin with, or
 # the package of Debian is named.
 _ELSEWHERE = {
@@ -174,7 +168,9 @@ class Search(Evidence):
         if self.service and not self.entries:
             others = {name: self._line(each) for name, each in self.services.items()}
             lines = {name: line for name, line in others.items() if line and name != self.service}
-        return self.settings.processes or tuple((k, _words(line, k)) for k, line in lines.items())
+        return self.settings.processes or tuple(
+            (k, exec_form(line, k)) for k, line in lines.items()
+        )
 
     def remarks(self) -> Iterator[str]:
         """What the user should know of files that are no evidence."""
@@ -184,14 +180,14 @@ class Search(Evidence):
         for name, words in self.processes():
             yield from self._misnamed(words, f"the process {name}")
         for name, each in self.services.items() if not self.entries else ():
-            command = re.match(r"\w[\w-]*(?= |$)", _without_runners(command_line(each)))
+            command = re.match(r"\w[\w-]*(?= |$)", without_runners(command_line(each)))
             if command and not self._is_program(command[0]):
                 where = f"`command` of {name} in the compose file"
                 yield f"{where} is passed over: no locked package is known to have {command[0]}"
 
     def _started(self, words: Words) -> list[tuple[Mapping[str, str], Words]]:
         """The commands that `words` start, each with its variables: the last is what runs on."""
-        plain = tuple(_SUBSTITUTION.sub("_", word) for word in words)
+        plain = tuple(map(without_substitutions, words))
         return [({}, words), *shell.started(plain, lambda _: "", dict(self.settings.environment))]
 
     def _programs(self, words: Words) -> list[str]:
@@ -227,7 +223,7 @@ class Search(Evidence):
         """Its `command` for a shell; empty where that serves nothing, or needs another image."""
         line = command_line(service)
         is_moved = not service.keys().isdisjoint({"entrypoint", "working_dir"})
-        words = ("sh", "-c", _without_runners(line))
+        words = ("sh", "-c", without_runners(line))
         *_, (_, last) = self._started(words)
         program = shell.program(last)
         is_moved |= self._names_elsewhere(f"{line}\n{self._script_text(last)}")
@@ -255,7 +251,7 @@ class Search(Evidence):
                 lambda name: self.configuration(name, folder),
                 given,
             )
-            for environ, command in (started if words[-1].startswith(_TRAP) else started[-1:])
+            for environ, command in (started if words[-1].startswith(TRAP) else started[-1:])
         )
         return next((each for each in ports if each), ())
 
@@ -515,14 +511,13 @@ class Search(Evidence):
 
     def _of_line(self, line: str, evidence: str, given: int | None = None) -> Start:
         """The start by a line as a shell reads it, as `_of_words`."""
-        words = _words(line, evidence)
+        words = exec_form(line, evidence)
         for program in self._lacking(words):
             raise UsageError(
                 f"{evidence} starts {program}, which the image does not have",
                 hint="set `command` in [tool.uvflow.docker] to what that starts",
             )
-        options = " ".join(match["options"] or "" for match in _RUNNER.finditer(line))
-        left_out = " and ".join(match[0] for match in _LEFT_OUT.finditer(options))
+        left_out = " and ".join(options_left_out(line))
         start = self._of_words(self._forwarding(words), evidence, given)
         more = (f"{left_out} of {evidence} is left out",) if left_out else ()
         return replace(start, remarks=(*start.remarks, *more))
@@ -586,7 +581,7 @@ class Search(Evidence):
         text = self._script_text(words)
         if not re.match(r"#!.*sh\b", text) or re.search(r"\b(?:exec|trap)\b", text):
             return words
-        return ("sh", "-c", f"{_TRAP} {{ {shlex.join(words)}; }} & wait $!")
+        return ("sh", "-c", forwarding(f"{shlex.join(words)}; "))
 
     def _script_text(self, words: Words) -> str:
         script = words[1:2] if shell.program(words) in {"bash", "sh"} else words[:1]
@@ -613,60 +608,3 @@ def _setting(candidate: Candidate) -> str:
 
 def _last(ports: Ports) -> int | None:
     return ports[-1] if ports and not isinstance(ports, str) else None
-
-
-_QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"")
-_SUBSTITUTION = re.compile(r"\$\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")  # `$(… f(g()))`
-_OF_BASH = re.compile(r"(?:^|[;&|(] *)source |\[\[|\bpipefail\b|<\(|<<<")
-_OF_A_SHELL = 3  # words: `sh -c LINE`
-_TRAP = "trap 'trap : TERM; kill 0; wait' TERM;"
-
-
-def _without_runners(line: str) -> str:
-    """A line of a shell without what runs commands in an environment."""
-
-    def replaced(match: re.Match[str]) -> str:
-        directory = _DIRECTORY.search(match["options"] or "")
-        changed = f"cd {directory[1]} && " if directory else ""
-        python = {None: "", "": "python "}.get(match["python"], "python -m ")
-        return f"{match['start']}{changed}{match['before']}{python}"
-
-    return _RUNNER.sub(replaced, line)
-
-
-def _words(line: str, evidence: str) -> Words:
-    """A line for a shell in the exec form, without a shell where none is needed.
-
-    Raises UsageError where a shell could not read it.
-    """
-    line = _without_runners(line)
-    if re.match(r"\w+=", line):
-        line = f"env {line}"
-    try:
-        plain = tuple(shlex.split(line))
-    except ValueError as error:
-        raise UsageError(
-            f"{evidence} is not a command that a shell can read",
-            cause=f"{str(error).lower()} in `{line.removeprefix('env ')}`",
-            hint="correct it, or set `command` in [tool.uvflow.docker]",
-        ) from error
-    if len(plain) == _OF_A_SHELL and shell.is_interpreter(plain[0]) and plain[1] == "-c":
-        inner = _words(plain[2], evidence) if "python" not in plain[0] else plain
-        return (*plain[:2], *inner[2:]) if inner[:1] in {("sh",), ("bash",)} else inner
-    # Quoted characters mean nothing to a shell, but for variables in double quotes.
-    bare = _QUOTED.sub(lambda q: re.sub("." if q[0][0] == "'" else "[^$`]", "_", q[0]), line)
-    if not re.search(r"[$`|&;<>*?~()#]", bare):
-        return plain[1:] if plain[:1] == ("exec",) else plain
-    name = "bash" if _OF_BASH.search(bare) else "sh"
-    bare = re.sub(r"[<>]&|&>|\$\([^()]*\)", lambda match: "_" * len(match[0]), bare)
-    operators = list(re.finditer(r"&&|\|\||[|;&()]", bare))
-    end = operators[-1].end() if operators else 0
-    # The last command replaces the shell, which would not hand on signals; else that does, to all.
-    is_program = re.match(r"\s*(?!\w+=|(?:done|esac|fi)\b|\})\S", bare[end:])
-    if is_program and {match[0] for match in operators} <= {"&&", ";"}:
-        last = line[end:].strip().removeprefix("exec ")
-        return (name, "-c", f"{line[:end]} exec {last}".strip())
-    # One line, which a person can copy, unless the last is a comment.
-    is_ended = re.search(r"(?<!\\)[;&]\s*$", line)
-    end_of_list = "\n" if "#" in bare else " " if is_ended else "; "
-    return (name, "-c", f"{_TRAP} {{ {line}{end_of_list}}} & wait $!")
