@@ -100,9 +100,15 @@ def check_copied(start: Path) -> DockerResult | None:
     Or where the project that it copies is above it. Raises UsageError for one of something else.
     """
     path = start / "Dockerfile"
-    steps = parse_instructions(text_if_there(path) or "")
+    steps = [*parse_instructions(text_if_there(path) or "")]
     named = [name for step in steps for name in (*step.copied, *step.bound)]
-    above = project_root(str(start))
+    above, folders = project_root(str(start)), {start / name for name in named}
+    folders = {each.parent if each.name == MANIFEST else each for each in folders}
+    found = [folder for folder in folders if (folder / LOCKFILE).is_file()]
+    words = [word for step in steps if step.is_copy for word in step.words[:-1]]
+    is_open = any(re.match(r"(?:\./)?[^/]*[$*?]", word) for word in words)  # may be those here
+    if len(found) == 1 and found[0] != start and not (above and is_open):
+        return _check_result(check_handwritten(Project.load(found[0]), path))
     if above and path.exists() and not start.samefile(above):
         project = Project.load(Path(above))
         if any((start / name).exists() and not (project.root / name).exists() for name in named):
@@ -111,12 +117,7 @@ def check_copied(start: Path) -> DockerResult | None:
                 hint=f"{shell_command(*_CHECK, above)} checks the one there",
             )
         return _check_result(check_handwritten(project, path))
-    folders = {start / name for name in named}
-    folders = {each.parent if each.name == MANIFEST else each for each in folders}
-    found = [folder for folder in folders if (folder / LOCKFILE).is_file()]
-    if above or len(found) != 1:
-        return None
-    return _check_result(check_handwritten(Project.load(found[0]), path))
+    return None
 
 
 def _evidence(plan: "ImagePlan") -> Iterator[str]:

@@ -232,6 +232,16 @@ def test_the_project_may_be_above_the_dockerfile(tree: Tree) -> None:
     assert str(caught.value).endswith(f"copies other files than those of the project in {root}")
 
 
+def test_the_project_that_is_copied_is_that_of_the_image(tree: Tree) -> None:
+    text = "FROM python:3.12-slim-trixie\nCOPY api/pyproject.toml api/uv.lock* ./\n"
+    below = {f"api/{name}": text for name, text in PROJECT.items()}
+    root = tree({**PROJECT, **below, "Dockerfile": text})
+    assert command.check_copied(root)
+    for line in ("COPY pyproject.toml uv.lock /", "COPY . .", "COPY ./pyproject.* /"):
+        (root / "Dockerfile").write_text(f"{text}{line}\n")
+        assert command.check_copied(root) is None
+
+
 def test_what_compose_alone_reads_may_be_in_the_context(tree: Tree) -> None:
     root = tree({**PROJECT, ".env": "# x\nCOMPOSE_PROJECT_NAME=shop\n"})
     assert lint_context(Project.load(root)).not_ignored == ()
@@ -320,6 +330,7 @@ def test_what_the_dockerignore_names_is_not_in_the_context(tree: Tree) -> None:
     [
         ("", set()),
         ('[dependency-groups]\ndev = ["x"]\n', {"dev"}),
+        ("[dependency-groups]\ndev = []\n", set()),
         ('[dependency-groups]\ndocs = ["x"]\n', set()),
         ('[dependency-groups]\ndocs = ["x"]\n[tool.uv]\ndefault-groups = "all"\n', {"docs"}),
         ('[dependency-groups]\nweb = ["x"]\n[tool.uv]\ndefault-groups = ["web"]\n', set()),

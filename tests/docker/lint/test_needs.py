@@ -223,7 +223,7 @@ def test_a_health_check_by_a_file_that_is_not_there() -> None:
 
 def test_a_health_check_beside_no_command() -> None:
     assert started('HEALTHCHECK CMD ["python", "check.py"]') == [
-        "no CMD: it starts nothing of the project",
+        "no CMD: by itself it starts nothing of the project",
         "check.py does not exist in the image",
     ]
 

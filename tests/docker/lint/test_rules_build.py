@@ -287,6 +287,36 @@ def test_an_environment_at_another_path() -> None:
     assert found(text.replace('"uvicorn", ', '"python", "-m", "uvicorn", ')) == []
 
 
+def test_a_link_keeps_the_path_of_an_environment() -> None:
+    link = "RUN mkdir /app && ln -s /usr/local /app/.venv"
+    text = TWO_STAGES.replace(
+        "COPY . .", f"COPY . .\n{link}\nCOPY --from=build /app/.venv /usr/local"
+    )
+    assert "environment-moved" not in dict(found(text))
+    assert "environment-moved" in dict(found(text.replace(link, "")))
+
+
+def test_the_environment_of_a_member_is_that_of_its_workspace() -> None:
+    members = ("api/pyproject.toml", "web/pyproject.toml")
+    context = replace(
+        CONTEXT,
+        files=CONTEXT.files | {*members, "web/a.py"},
+        locking=("uv.lock", *members),
+        packages=("api", "web"),
+    )
+    text = (
+        "FROM python:3.13-slim-trixie AS build\nWORKDIR /app\nCOPY pyproject.toml uv.lock ./\n"
+        "COPY web/pyproject.toml web/\nWORKDIR /app/web\nRUN uv sync --locked --no-dev\n"
+        "FROM python:3.13-slim-trixie\nCOPY web /app/web\nCOPY --from=build /app/.venv /app/.venv\n"
+    )
+    assert {"environment-moved", "environment-without-source"}.isdisjoint(
+        dict(found(text, context))
+    )
+    assert linted(text, context).syncs[0].environment == "/app/.venv"
+    own = replace(context, locking=())
+    assert linted(text, own).syncs[0].environment == "/app/web/.venv"
+
+
 def test_the_lockfile_is_compared_by_an_export_as_well() -> None:
     export = "uv export -o r.txt && uv pip install --system -r r.txt"
     assert changed(SYNC, export) == [("sync-not-locked", 4)]

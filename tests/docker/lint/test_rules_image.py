@@ -313,8 +313,8 @@ def test_an_image_without_anything_of_the_project() -> None:
     context = replace(context, files=context.files | {"run.conf"})
     assert found(text, context) == []
     assert dict(found(f"{text}COPY main.py /\n", context)).keys() == {
+        "command-missing",
         "python-not-allowed",
-        "starts-nothing",
     }
 
 

@@ -10,7 +10,7 @@ UV = "COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /bin/"
 
 
 def test_nothing_is_started() -> None:
-    assert changed(f"{CMD}\n", "") == [("starts-nothing", 9)]
+    assert changed(f"{CMD}\n", "") == [("command-missing", 9)]
     assert changed(CMD, 'CMD ["python3"]') == [("starts-nothing", 13)]
 
 
@@ -180,7 +180,7 @@ def test_what_cannot_run_starts_nothing(words: str) -> None:
 
 
 def test_an_image_to_build_upon_needs_no_command() -> None:
-    assert changed(f"{CMD}\n", "").count(("starts-nothing", 9)) == 1
+    assert changed(f"{CMD}\n", "").count(("command-missing", 9)) == 1
     assert found(GOOD.replace(f"{CMD}\n", "").replace("COPY . .\n", "")) == []
     based = GOOD.replace("python:3.13-slim-trixie", "registry.test/web:1").replace(f"{CMD}\n", "")
     assert found(based) == []

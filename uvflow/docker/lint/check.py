@@ -34,6 +34,7 @@ _RULES = {
     "argument-at-start": (Severity.WARNING, "ENV NAME=$NAME after it, or ${NAME:-default}"),
     "base-ended": (Severity.WARNING, "a release that is supported"),
     "base-not-pinned": (Severity.WARNING, "a tag with its version, such as python:X.Y-slim-trixie"),
+    "command-missing": (Severity.WARNING, "a CMD, where `docker run` or compose names no command"),
     "command-unused": (Severity.WARNING, 'exec "$@" at the end of a script in the exec form'),
     "compiler-in-image": (
         Severity.WARNING,
@@ -80,10 +81,7 @@ _RULES = {
     "start-not-executable": (Severity.ERROR, "COPY --chmod=755, or git update-index --chmod=+x"),
     "start-not-on-path": (Severity.ERROR, "put that directory first in ENV PATH"),
     "start-not-there": (Severity.ERROR, "name what the image has, or put it there"),
-    "starts-nothing": (
-        Severity.ERROR,
-        "a CMD of the project: `uvflow docker --print` looks for one",
-    ),
+    "starts-nothing": (Severity.ERROR, "a CMD that starts the service, each word a string"),
     "starts-through-uv": (Severity.ERROR, "sync in the build alone, and start the program itself"),
     "static-not-collected": (
         Severity.WARNING,
@@ -224,6 +222,7 @@ def lint_context(project: Project, place: Path | None = None) -> LintContext:
     local = lockfile.local_packages if lockfile else ()
     groups = {*group_names(project.manifest)}
     default = default_groups(project.table("tool", "uv"), groups)
+    groups -= {name for name, listed in project.table("dependency-groups").items() if not listed}
     renamed = (each for p in local for each in _renamed(p.name, workspace / str(p.directory)))
     manifests = (project.manifest, *(manifest_in(workspace / str(p.directory)) for p in local))
     locking = (LOCKFILE, *(f"{p.directory}/{MANIFEST}" for p in local))

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
+from pathlib import PurePosixPath
 
 from uvflow.docker.lint import shell
 from uvflow.docker.lint.parse import Parsed, StepState, expanded, parse_instructions, relative
+from uvflow.paths import MANIFEST
 from uvflow.project.schema import BYTE_ORDER_MARK
 
 _FROM = re.compile(r"^(\S*)(?:\s+(?i:as)\s+(\S+))?")
@@ -134,6 +136,7 @@ class ShellCommand:
     state: StepState
     environ: Mapping[str, str]
     words: tuple[str, ...]
+    root: str = ""  # of the project or the workspace that uv finds; empty where that is not known
 
     @cached_property
     def text(self) -> str:
@@ -153,13 +156,18 @@ class ShellCommand:
         without = ("--no-sync", "--no-project", "--isolated", "--script", "UV_NO_SYNC")
         return self.starts("uv", "run") and not self.has(*without)
 
+    @property
+    def is_of_member(self) -> bool:
+        """Whether the project that uv finds is a member of a workspace above WORKDIR."""
+        return self.root not in {"", self.state.workdir}
+
     @cached_property
     def environment(self) -> str:
         """The path of the environment that `uv sync` or `venv` makes; empty for others."""
         if self.starts("uv", "sync"):
             active = self.environ.get("VIRTUAL_ENV") if self.has("--active") else ""
-            chosen = active or self.environ.get("UV_PROJECT_ENVIRONMENT")
-            return self.state.path(chosen or ".venv")
+            chosen = self.environ.get("UV_PROJECT_ENVIRONMENT") or ".venv"
+            return self.state.path(active or posixpath.join(self.root, chosen))
         is_made = self.starts("uv", "venv") or self.program == "venv"
         paths = (word for word in reversed(self.words[2:]) if not word.startswith("-"))
         return self.state.path(next(paths, ".venv")) if is_made else ""
@@ -409,7 +417,16 @@ class Dockerfile:
             environ = {**step.state.environ, **given}
             program = ("uv",) if words and words[0].endswith("/uv") else words[:1]
             whole = (*program, *_expanded(words[1:], known))
-            yield ShellCommand(step=step, state=step.state, environ=environ, words=whole)
+            root = self._root(step.state) if program == ("uv",) and not step.bound else ""
+            yield ShellCommand(step=step, state=step.state, environ=environ, words=whole, root=root)
+
+    def _root(self, state: StepState) -> str:
+        """Where the project is that uv finds from WORKDIR, or the workspace that it is of."""
+        lockfile, *manifests = self.context.locking or ("",)
+        members = {*manifests} - {posixpath.join(posixpath.dirname(lockfile), MANIFEST)}
+        folders = (PurePosixPath(state.workdir), *PurePosixPath(state.workdir).parents)
+        origins = ((str(each), state.files.get(str(each / MANIFEST))) for each in folders)
+        return next((each for each, file in origins if file not in {None, *members}), "")
 
     def development(self, command: ShellCommand) -> str:
         """Why a sync installs groups for development; empty where it does not."""

@@ -273,7 +273,8 @@ def _environments(linted: Dockerfile) -> Violations:
         if others := _filled_instead(linted, step, command):
             message = f"uv sync fills {others[0].environment}, and {source} stays empty"
             yield "start-not-there", others[0].step, message
-        is_moved = source != target and source not in relocatable
+        is_linked = any("ln " in s.text and source in s.text for s in linted.steps("RUN"))
+        is_moved = source != target and source not in relocatable and not is_linked
         if is_moved and not all(shell.is_python(c.words) for c in linted.started):
             yield "environment-moved", step, f"its scripts name {source}: they will not start"
         stage = linted.source(step)
@@ -283,6 +284,7 @@ def _environments(linted: Dockerfile) -> Violations:
     for step, sync in syncs.values():
         places = tuple(f"{sync.state.path(folder)}/" for folder in linted.context.packages)
         is_there = any(file.startswith(places) for file in linted.end.files)
+        is_there = is_there or sync.is_of_member  # which may need others
         if places and linted.knows_files and not is_there and not sync.has(*_NOT_EDITABLE):
             yield "environment-without-source", step, f"the editable {places[0]} is not there"
 

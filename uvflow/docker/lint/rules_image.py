@@ -136,7 +136,8 @@ def _libraries(linted: Dockerfile) -> Violations:
     adds = [c for c in linted.commands(linted.image) if re.match(r"apt(-get)? .*install", c.text)]
     others = [w for c in adds for w in c.words[2:] if not _SMALL.fullmatch(w)]
     is_open = any(re.search(r"/usr\b|/lib/|\.so\b", s.text) for s in linted.image if s.is_copy)
-    is_whole = linted.syncs and not any(s.has("--package", "--only-group") for s in linted.syncs)
+    parts = (s.has("--package", "--only-group") or s.is_of_member for s in linted.syncs)
+    is_whole = linted.syncs and not any(parts)
     if not is_whole or is_open or not (linted.is_plain and re.search("slim|debian:", linted.base)):
         return
     installed = {n for n in locked if not is_left_out(linted, optional.get(n, ()))}

@@ -33,7 +33,7 @@ _LOCAL = re.compile(r"(?:127\.0\.0\.1|localhost|\[?::1\]?)(?::\d+)?")
 def _nothing(linted: Dockerfile) -> Violations:
     is_service = linted.has_project and linted.base != "scratch"  # of which files are exported
     if not linted.started and linted.is_plain and is_service and not linted.composed:
-        yield "starts-nothing", linted.final, "no CMD: it starts nothing of the project"
+        yield "command-missing", linted.final, "no CMD: by itself it starts nothing of the project"
     for command in linted.started:
         words = command.words
         option = words[1] if len(words) > 1 else ""
@@ -156,14 +156,14 @@ def _is_behind_proxy(linted: Dockerfile) -> bool:
 
 def _servers(linted: Dockerfile) -> Violations:
     is_behind = _is_behind_proxy(linted)
-    is_production = any(
-        c.program in SERVER_PROGRAMS and not _develops(linted, c) for c in linted.started
-    )
-    for command in linted.started:
-        if _develops(linted, command) and is_production and "SHLVL" in command.environ:
-            continue  # a script that has the choice
-        if _develops(linted, command):
+    develops = [command for command in linted.started if _develops(linted, command)]
+    is_production = any(c.program in SERVER_PROGRAMS and c not in develops for c in linted.started)
+    for command in develops[-1:]:  # wrappers and entry scripts have its words as well
+        if not (is_production and "SHLVL" in command.environ):  # a script that has the choice
             yield "development-server", command.step, "this starts a development server"
+    for command in linted.started:
+        if is_production and command in develops and "SHLVL" in command.environ:
+            continue
         address = command.option("--host", "--bind", "-b", "-h", "--server.address")
         is_bare = not command.has(*_NO_OPTIONS.get(command.program, ()))
         is_server = SERVER_PROGRAMS.get(command.program) and is_bare
