@@ -357,6 +357,9 @@ def test_what_a_distribution_needs_of_the_system(line: str, packages: list[str])
         if code == "package-missing"
     ]
     assert lacking == packages
+    extra = replace(context, optional={"gitpython": ("git",), "lightgbm": ("ml",)})
+    extras = text.replace(" --no-install-project", ' "$@" --extra git')
+    assert "package-missing" not in dict(found(extras, extra))
     by_streamlit = replace(context, locked=locked | {"gitpython", "streamlit"})
     assert "package-missing" not in dict(found(text, by_streamlit))
     optional = dict.fromkeys(("gitpython", "lightgbm"), ("dev",))
@@ -455,3 +458,14 @@ def test_a_download_without_checks() -> None:
     for line in ("curl -fsSk https://x.test/y -o /y", "wget --no-check-certificate x.test/y"):
         assert ("tls-not-verified", 3) in added(f"RUN {line}")
     assert added("RUN curl -fsS https://x.test/k -o /k") == []
+
+
+def test_a_stage_whose_name_ends_so_is_for_development() -> None:
+    dev = f"{GOOD}FROM build AS shop-dev\nRUN uv sync --no-cache --frozen\nUSER root\n"
+    assert found(dev) == found(GOOD.replace("FROM build\n", "FROM build AS shop\n"))
+
+
+def test_the_base_of_a_stage_for_development_is_no_image() -> None:
+    text = "FROM python:3.13-slim-trixie AS build\nRUN useradd app\nFROM build AS development\n"
+    assert found(f"{text}USER app\n") == []
+    assert found(text.replace("RUN", "CMD app\nRUN")) != []

@@ -566,3 +566,17 @@ def test_static_files_that_no_step_collects(
 ) -> None:
     context = replace(CONTEXT, files=CONTEXT.files | texts.keys(), text=reading(texts))
     assert changed(CMD, f"{line}\n{CMD}", context) == [("static-not-collected", 14)] * is_found
+
+
+def test_bash_becomes_the_last_command_that_it_is_given() -> None:
+    for words, is_found in {"cd /app && ": False, "cd /app; ": False, "date | ": True}.items():
+        cmd = f'CMD ["bash", "-c", "{words}uvicorn --host=:: main:app"]'
+        assert ("shell-form" in dict(changed(CMD, cmd))) is is_found
+        assert "shell-form" in dict(changed(CMD, cmd.replace('"bash"', '"sh"')))
+
+
+def test_an_empty_command_clears_that_of_the_base() -> None:
+    context = replace(CONTEXT, files=CONTEXT.files | {"run.sh"}, text=lambda _: "#!/bin/sh\nexec x")
+    for cmd, is_found in {"[]": False, '["a"]': True}.items():
+        text = f'ENTRYPOINT ["/app/run.sh"]\nCMD {cmd}'
+        assert ("command-unused" in dict(changed(CMD, text, context))) is is_found

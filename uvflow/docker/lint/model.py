@@ -81,6 +81,11 @@ class Stage:
         return tuple(found)
 
     @property
+    def starts(self) -> bool:
+        """Whether it has a command, as far as it is written here."""
+        return any(step.keyword in {"CMD", "ENTRYPOINT"} for step in self.inside)
+
+    @property
     def inside(self) -> tuple[Parsed, ...]:
         return tuple(step for stage in self.lineage for step in stage.instructions)
 
@@ -226,8 +231,11 @@ class Dockerfile:
         self._commands_of = {step.line: [*self._commands(step)] for step in runs}
         if not self.stages:
             return
-        named = [stage for stage in self.stages if not _DEVELOPMENT.fullmatch(stage.name)]
-        self.final = self.stages[target] if target >= 0 else (named or self.stages)[-1]
+        named = [stage for stage in self.stages if not is_for_development(stage.name)]
+        last = (named or self.stages)[-1]
+        if any(s.below is last for s in self.stages) and not last.starts:  # it is no image
+            last = self.stages[-1]
+        self.final = self.stages[target] if target >= 0 else last
         self.image = self.final.inside
         self.base = self.final.lineage[0].image
         # Where there is an ONBUILD, the image that is built on this one has more.
@@ -396,9 +404,10 @@ class Dockerfile:
 
     @property
     def is_for_checks(self) -> bool:
-        """Whether it starts tests or linters, or is a dev container, and is no service."""
+        """Whether it is for development, as by tests or linters that it starts, and no service."""
         is_checker = any(command.program in _CHECKERS for command in self.started[-1:])
-        return is_checker or "/devcontainers/" in self.base
+        is_named = is_for_development(self.final.name)
+        return is_checker or is_named or "/devcontainers/" in self.base
 
     @property
     def has_project(self) -> bool:

@@ -140,11 +140,15 @@ def _libraries(linted: Dockerfile) -> Violations:
     is_whole = linted.syncs and not any(parts)
     if not is_whole or is_open or not (linted.is_plain and re.search("slim|debian:", linted.base)):
         return
-    installed = {n for n in locked if not is_left_out(linted, optional.get(n, ()))}
-    installed -= {"copier", "numba", "pre-commit", "soundfile"}  # which may do without
+    is_computed = any("$" in sync.text for sync in linted.syncs)
+    maybe = locked & optional.keys()
+    chosen = {n for n in maybe if is_computed or is_left_out(linted, optional[n])}
+    # which may do without
+    installed = {*locked} - chosen - {"copier", "numba", "pre-commit", "soundfile"}
     if installed & {"mlflow-skinny", "streamlit", "wandb"}:  # which bring it, and may as well
         installed.discard("gitpython")
-    for package, users in loaded(installed).items():
+    for name, users in loaded(installed).items():
+        package = name.removesuffix("t64") if "bookworm" in linted.base else name
         stem = "".join(re.findall(r"^[a-z-]+", package))
         is_there = any(stem in word for c in adds for word in c.words)
         if not (is_there or (others and package.startswith("lib"))):

@@ -226,6 +226,10 @@ def _signals(linted: Dockerfile) -> Violations:
     is_forwarded = any(command.program in forwards for command in linted.started)
     for command in linted.started[-1:]:
         is_forwarded |= command.words[0].startswith("[")  # it does not start
+        # bash becomes the last command of its -c, where that is in no other
+        texts = [c.text for c in linted.started if c.program == "bash" and "-c" in c.words]
+        texts = [text for text in texts if not re.search(r"\||\b(?:done|esac|fi)\b|}", text)]
+        is_forwarded |= any(command.words[0] in text for text in texts)
         if "SHLVL" in command.environ and not is_forwarded:
             message = f"the shell before {command.program} does not forward signals"
             yield "shell-form", command.step, message
@@ -245,7 +249,7 @@ def _forms(linted: Dockerfile) -> Violations:
         if " " in name and name in (step.exec_form or ()):
             yield "starts-nothing", step, f"no program has the name `{name}`"
     entry, cmd = linted.last("ENTRYPOINT"), linted.last("CMD")
-    if entry and cmd and cmd.text:
+    if entry and cmd and cmd.text and cmd.exec_form != ():
         by_script = "".join(map(linted.script, entry.exec_form or ()))
         text = entry.text if entry.exec_form is None else by_script
         if text and not re.search(r"\$\{?[@*#\d]|(?m:^\s*(?:\.|source) )", text):
