@@ -189,6 +189,23 @@ def test_what_rules_ask_for_is_read_from_the_project(tree: Tree) -> None:
             "sync-frozen",
             "--locked, at least in the last sync; uv.lock is not in the build context",
         ),
+        (
+            'CMD ["uvx", "serve"]',
+            "runs-as-root",
+            "ENV HOME=/tmp UV_NO_SYNC=1, then USER 10001:10001, at the end",
+        ),
+        (
+            "FROM ghcr.io/astral-sh/uv:0.9-alpine",
+            "uv-not-pinned",
+            "a version: ghcr.io/astral-sh/uv:X.Y.Z-alpine",
+        ),
+        ("FROM python:3.12-alpine", "base-not-pinned", "a tag with its version, or a digest"),
+        ('CMD ["uvicorn", "$APP"]', "starts-nothing", 'CMD ["sh", "-c", "exec …"]'),
+        (
+            "COPY uv.lock .\nRUN uv sync",
+            "sync-not-locked",
+            "--frozen, with uv.lock copied or mounted before",
+        ),
     ],
 )
 def test_a_hint_works_in_that_file(tree: Tree, lines: str, code: str, hint: str) -> None:

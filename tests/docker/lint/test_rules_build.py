@@ -301,7 +301,7 @@ def test_the_environment_of_a_member_is_that_of_its_workspace() -> None:
     context = replace(
         CONTEXT,
         files=CONTEXT.files | {*members, "web/a.py"},
-        locking=("uv.lock", *members),
+        locking=("uv.lock", "pyproject.toml", *members),
         packages=("api", "web"),
     )
     text = (
@@ -743,3 +743,12 @@ def test_the_source_comes_before_an_install_of_the_project() -> None:
     env = "FROM python:3.13-slim-trixie\nCOPY . /app\nCOPY --from=build /app/.venv /app/.venv"
     brought = f"{env}\nRUN uv pip install /app\n"
     assert "source-before-dependencies" not in dict(changed("FROM build\nCOPY . .", brought))
+
+
+def test_a_lockfile_without_the_manifests_that_it_is_compared_with() -> None:
+    context = replace(CONTEXT, locking=("uv.lock", "pyproject.toml", "shop/pyproject.toml"))
+    frozen = GOOD.replace("--locked", "--frozen")
+    assert found(frozen) == [("sync-frozen", 4)]
+    assert found(frozen, context) == []  # --locked would fail
+    bound = "    --mount=type=bind,source=shop,target=shop \\\n"
+    assert found(frozen.replace(CACHE, CACHE + bound), context) == [("sync-frozen", 4)]

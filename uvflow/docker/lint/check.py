@@ -109,6 +109,7 @@ _MOST_BYTES, _MOST_INSTRUCTIONS, _MOST_COMMANDS, _MOST_IMAGES = 1 << 16, 500, 10
 
 # A line of .env that is not for compose alone, and not computed.
 _SETS = re.compile(r"(?m)^[ \t]*(?:export +)?(?!COMPOSE_)\w+ *= *[\"']?[^\s\"'$#]")
+_OF_ONE_PROJECT = 2  # its lockfile and its manifest
 _IGNORE = re.compile(r"\s*#\s*uvflow\s+ignore\s*=\s*([a-z, -]+)")
 
 
@@ -174,21 +175,32 @@ def _findings(
         names = codes - _RULES.keys()  # those of the table are told at the first line
         found |= {(line or 1, "ignore-unknown", f"there is no finding `{name}`") for name in names}
     return tuple(
-        Finding(_RULES[code][0], code, text, Origin(path.name, line), _hint(code, linted))
+        Finding(_RULES[code][0], code, text, Origin(path.name, line), _hint(code, text, linted))
         for line, code, text in sorted(found)
         if code not in ignored | _ignored(linted.lines[: line - 1])
     )
 
 
-def _hint(code: str, linted: Dockerfile) -> str:
+def _hint(code: str, text: str, linted: Dockerfile) -> str:
     """What to write instead, so that it works in this file."""
-    hint, probe = _RULES[code][1], linted.last("HEALTHCHECK")
-    lacking = [file for file in linted.context.locking if not linted.context.has(file)]
+    hint, probe, locking = _RULES[code][1], linted.last("HEALTHCHECK"), linted.context.locking
+    lacking = [file for file in locking if not linted.context.has(file)]
     url = re.search(r"https?://[^\s\"'|;]+", probe.text if probe else "")
+    image = re.search(r"\buv:(?:[\d.]+-)?([a-z][\w.-]+) may be", text)
     if code == "health-by-curl" and url:
         return f"CMD python -c \"from urllib.request import *; urlopen('{url[0]}')\""
-    if code == "runs-as-root" and any(c.program == "uv" for c in linted.started):
+    if code == "runs-as-root" and any(c.program in {"uv", "uvx"} for c in linted.started):
         return f"ENV HOME=/tmp UV_NO_SYNC=1, then {hint}"  # its cache is below HOME
+    if code == "uv-not-pinned" and image and image[1] != "latest":
+        return f"{hint}-{image[1]}"
+    if code == "base-not-pinned" and not re.match(r"python:(?!.*alpine)", text):
+        return "a tag with its version, or a digest"
+    if code == "source-before-dependencies" and len(locking) > _OF_ONE_PROJECT:
+        hint = "uv sync --frozen --no-install-workspace, COPY, and uv sync --locked"
+    if "no shell expands" in text:
+        return 'CMD ["sh", "-c", "exec …"]'
+    if "--locked" in hint and any(map(linted.lacks_manifests, linted.syncs[-1:])):
+        return hint.replace("--locked", "--frozen")  # which needs no manifests of other members
     if lacking and "--locked" in hint:
         return f"{hint}; {lacking[0]} is not in the build context"
     return hint
@@ -225,13 +237,14 @@ def lint_context(project: Project, place: Path | None = None) -> LintContext:
     groups -= {name for name, listed in project.table("dependency-groups").items() if not listed}
     renamed = (each for p in local for each in _renamed(p.name, workspace / str(p.directory)))
     manifests = (project.manifest, *(manifest_in(workspace / str(p.directory)) for p in local))
-    locking = (LOCKFILE, *(f"{p.directory}/{MANIFEST}" for p in local))
+    read = (LOCKFILE, MANIFEST, *(f"{p.directory}/{MANIFEST}" for p in local))
+    locking = (posixpath.normpath(f"{prefix}/{file}") for file in read)
     return LintContext(
         requires_python=project.table("project").get("requires-python", ""),
         files=frozenset(map(str, context.files_in(root))),
         packages=tuple(p.directory or "" for p in local if "editable" in p.source),
         not_ignored=tuple(n for n in missing if (root / n).exists()),
-        locking=tuple(posixpath.normpath(f"{prefix}/{file}") for file in locking),
+        locking=tuple(dict.fromkeys(locking)),
         locked=frozenset(p.name for p in lockfile.packages) if lockfile else None,
         optional=optional_packages(lockfile, manifests) if lockfile else {},
         development=frozenset(n for n in groups & {*default} if is_for_development(n)),

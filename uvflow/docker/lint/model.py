@@ -104,11 +104,11 @@ class LintContext:
 
     `files` are those that exist, `packages` the directories of packages that are installed
     editable, `not_ignored` the patterns that the .dockerignore lacks, `locking` the files that
-    `--locked` needs, `locked` the distributions in uv.lock (None: unknown), `optional` those that
-    only extras, groups or members bring, with the names of these, `local` the packages of the build
-    context as modules, `renamed` those that are in a directory of another name, `scripts` the
-    project's own, `development` the groups for development that uv installs by default. `is_stale`
-    is whether uv.lock is seen to lack what is asked for.
+    `--locked` needs, those of the root first, `locked` the distributions in uv.lock (None:
+    unknown), `optional` those that only extras, groups or members bring, with the names of these,
+    `local` the packages of the build context as modules, `renamed` those that are in a
+    directory of another name, `scripts` the project's own, `development` the groups for development
+    that uv installs by default. `is_stale` is whether uv.lock is seen to lack what is asked for.
     """
 
     requires_python: str = ""
@@ -431,8 +431,7 @@ class Dockerfile:
 
     def _root(self, state: StepState) -> str:
         """Where the project is that uv finds from WORKDIR, or the workspace that it is of."""
-        lockfile, *manifests = self.context.locking or ("",)
-        members = {*manifests} - {posixpath.join(posixpath.dirname(lockfile), MANIFEST)}
+        members = {*self.context.locking[2:]}
         folders = (PurePosixPath(state.workdir), *PurePosixPath(state.workdir).parents)
         origins = ((str(each), state.files.get(str(each / MANIFEST))) for each in folders)
         return next((each for each, file in origins if file not in {None, *members}), "")
@@ -457,6 +456,12 @@ class Dockerfile:
         if (more := groups - {"dev"}) and is_dev_alone and not command.has(*_WITHOUT_DEV[1:]):
             return f"without dev there are the default groups {', '.join(sorted(more))}"
         return ""
+
+    def lacks_manifests(self, command: ShellCommand) -> bool:
+        """Whether it does not see all that `--locked` reads besides uv.lock."""
+        seen, folders = {*command.state.files.values()}, tuple(f"{b}/" for b in command.step.bound)
+        unseen = (file for file in self.context.locking[1:] if file not in seen)
+        return "/" not in folders and any(not f"{f}/".startswith(folders) for f in unseen)
 
     def pin(self, command: ShellCommand) -> str:
         """The text of the .python-version that it reads."""

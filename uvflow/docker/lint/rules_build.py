@@ -98,7 +98,7 @@ def _lockfile(linted: Dockerfile) -> Violations:
         step = frozen[0].step
         if linted.context.is_stale():
             yield "lockfile-stale", step, "uv.lock is stale, and --frozen builds from it"
-        else:
+        elif not linted.lacks_manifests(frozen[-1]):  # or --locked would fail
             yield "sync-frozen", step, "--frozen builds from a stale uv.lock, silently"
     for command in reads:
         is_locked = command in frozen or command.has("--locked", "--check", "UV_LOCKED")
