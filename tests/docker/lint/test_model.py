@@ -150,3 +150,18 @@ def test_the_images_that_a_file_makes() -> None:
     text = f"FROM python AS base\nCMD x\n{starts}COPY --from=builder /a /a\n"
     assert [stage.name for stage in linted(text).leaves] == ["web", "worker", "test-runner", "last"]
     assert Dockerfile(text, LintContext(), target=1).started[0].words == ("web",)
+
+
+@pytest.mark.parametrize(
+    ("run", "environment"),
+    [
+        ("sh -c 'cd api && uv sync'", "/app/api/.venv"),
+        ('cd api; set -e; UV="wrap uv"; $UV sync --frozen', "/app/api/.venv"),
+        ("(cd api && make) && uv sync", "/app/.venv"),
+        ("uv sync --directory=api", "/app/api/.venv"),
+        ("${TOOL} sync --project /src", "/src/.venv"),
+    ],
+)
+def test_where_a_step_makes_an_environment(run: str, environment: str) -> None:
+    image = linted(f"FROM a\nENV TOOL=/bin/uv\nWORKDIR /app\nRUN {run}\n")
+    assert [sync.environment for sync in image.syncs] == [environment]

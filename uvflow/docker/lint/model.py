@@ -420,21 +420,30 @@ class Dockerfile:
 
     def _commands(self, step: Parsed) -> Iterator[ShellCommand]:
         lists = [step.exec_form] if step.exec_form else shell.command_lists(step.text)
-        values = step.state.environ.items()
+        texts = ((words, shell.text_in(words)) for words in lists)
+        lists = [each for words, text in texts for each in shell.command_lists(text) or (words,)]
+        values, state = step.state.environ.items(), step.state
         known = {name: value for name, value in values if 0 < len(value) < _LONGEST_OPTIONS}
         for given, words in map(shell.without_assignments, lists):
             environ = {**step.state.environ, **given}
-            program = ("uv",) if words and words[0].endswith("/uv") else words[:1]
+            known |= {} if words else {n: v for n, v in given.items() if v.split()[-1:] == ["uv"]}
+            if words[:1] == ("cd",) and not re.search(r"\(|\$", step.text):
+                state = replace(state, workdir=state.path("".join(words[1:2])))
+            program = tuple(_expanded(words[:1], known))  # `$UV sync`
+            program = ("uv",) if "".join(program[-1:]).endswith("/uv") else program
+            program = program[program.index("uv") :] if "uv" in program else program
             whole = (*program, *_expanded(words[1:], known))
-            root = self._root(step.state) if program == ("uv",) and not step.bound else ""
-            yield ShellCommand(step=step, state=step.state, environ=environ, words=whole, root=root)
+            command = ShellCommand(step=step, state=state, environ=environ, words=whole)
+            yield replace(command, root=self._root(command)) if program[:1] == ("uv",) else command
 
-    def _root(self, state: StepState) -> str:
-        """Where the project is that uv finds from WORKDIR, or the workspace that it is of."""
-        members = {*self.context.locking[2:]}
-        folders = (PurePosixPath(state.workdir), *PurePosixPath(state.workdir).parents)
+    def _root(self, command: ShellCommand) -> str:
+        """Where the project is that uv finds, or the workspace that it is a member of."""
+        chosen, state = command.option("--directory", "--project"), command.state
+        place = PurePosixPath(state.path(chosen or ""))
+        members, folders = {*self.context.locking[2:]}, (place, *place.parents)
         origins = ((str(each), state.files.get(str(each / MANIFEST))) for each in folders)
-        return next((each for each, file in origins if file not in {None, *members}), "")
+        found = () if command.step.bound else (at for at, f in origins if f not in {None, *members})
+        return next(iter(found), str(place) if chosen else "")
 
     def development(self, command: ShellCommand) -> str:
         """Why a sync installs groups for development; empty where it does not."""

@@ -106,6 +106,11 @@ def started(
     yield from started(inner, script, environ, depth - 1)
 
 
+def text_in(words: Words) -> str:
+    """What follows `sh -c`; empty for any other command."""
+    return _script_in(words, lambda _: "")[0] if words else ""
+
+
 def _script_in(words: Words, script: Callable[[str], str]) -> tuple[str, Words]:
     """The shell text that `words` run, and its arguments."""
     if words[0] in {".", "source"}:
