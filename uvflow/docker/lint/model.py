@@ -48,6 +48,7 @@ _LONGEST_OPTIONS = 500  # characters: many words may name the variable that has 
 _MOST_COMMANDS = 300  # of scripts that start each other
 # What an image for the checks of a project starts.
 _CHECKERS = {"coverage", "mypy", "nox", "pre-commit", "pyright", "pytest", "ruff", "tox"}
+_SUBSHELL = re.compile(r"(?:^|[;&|])\s*\(|\bcd [^;&|]*\$")  # which keeps its directory
 # Programs after which an image may have any file.
 _FETCHES = {"cp", "curl", "git", "ln", "make", "mv", "npm", "pnpm", "tar", "unzip", "wget", "yarn"}
 
@@ -427,7 +428,7 @@ class Dockerfile:
         for given, words in map(shell.without_assignments, lists):
             environ = {**step.state.environ, **given}
             known |= {} if words else {n: v for n, v in given.items() if v.split()[-1:] == ["uv"]}
-            if words[:1] == ("cd",) and not re.search(r"\(|\$", step.text):
+            if words[:1] == ("cd",) and not _SUBSHELL.search(step.text):
                 state = replace(state, workdir=state.path("".join(words[1:2])))
             program = tuple(_expanded(words[:1], known))  # `$UV sync`
             program = ("uv",) if "".join(program[-1:]).endswith("/uv") else program
