@@ -157,9 +157,9 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     )),
     ("secrets", (
         "**/.env", "**/.env.*", "!**/.env.example", "**/.envrc", "**/.netrc", "**/.pypirc",
-        "**/.git-credentials", "**/.npmrc", "**/.ssh", "**/.gnupg", "**/.aws", "**/.azure",
-        "**/.kube", "**/gcloud", "**/*.pem", "**/*.key", "**/*.p12", "**/*.pfx", "**/id_rsa*",
-        "**/id_ed25519*", "**/*service-account*.json", "**/*service_account*.json",
+        "**/.git-credentials", "**/.my.cnf", "**/.npmrc", "**/.ssh", "**/.gnupg", "**/.aws",
+        "**/.azure", "**/.kube", "**/gcloud", "**/*.pem", "**/*.key", "**/*.p12", "**/*.pfx",
+        "**/id_rsa*", "**/id_ed25519*", "**/*service-account*.json", "**/*service_account*.json",
         "**/client_secret*.json", "**/credentials*.json", "**/*.tfstate*", "**/*.tfvars",
         "**/.terraform", "**/.streamlit/secrets.toml",
     )),
@@ -173,7 +173,7 @@ _MUST_NOT_GET_IN = {
     "**/.env": ".env",
     "**/__pycache__": "package/__pycache__/module.pyc",
 }
-_SECRETS = (".envrc", ".netrc", ".pypirc", ".git-credentials", ".ssh", ".aws")
+_SECRETS = (".envrc", ".my.cnf", ".netrc", ".pypirc", ".git-credentials", ".ssh", ".aws")
 
 _LONGEST_SOURCE = 1_000_000  # bytes
 _NOT_ENTERED = {".git", "node_modules", "__pycache__"}

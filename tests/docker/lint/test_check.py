@@ -262,6 +262,11 @@ def test_the_project_that_is_copied_is_that_of_the_image(tree: Tree) -> None:
 def test_what_compose_alone_reads_may_be_in_the_context(tree: Tree) -> None:
     root = tree({**PROJECT, ".env": "# x\nCOMPOSE_PROJECT_NAME=shop\n"})
     assert lint_context(Project.load(root)).not_ignored == ()
+    (root / ".my.cnf").write_text("[client]\nuser = app\n")
+    assert lint_context(Project.load(root)).not_ignored == ()
+    (root / ".my.cnf").write_text("[client]\npassword = x\n")
+    assert lint_context(Project.load(root)).not_ignored == (".my.cnf",)
+    (root / ".my.cnf").unlink()
     (root / ".envrc").write_text("use flake\nexport TOKEN=$(pass token)\n")
     assert lint_context(Project.load(root)).not_ignored == ()
     (root / ".env").write_text("COMPOSE_PROJECT_NAME=shop\nTOKEN=x\n")

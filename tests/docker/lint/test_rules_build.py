@@ -752,3 +752,10 @@ def test_a_lockfile_without_the_manifests_that_it_is_compared_with() -> None:
     assert found(frozen, context) == []  # --locked would fail
     bound = "    --mount=type=bind,source=shop,target=shop \\\n"
     assert found(frozen.replace(CACHE, CACHE + bound), context) == [("sync-frozen", 4)]
+
+
+def test_a_step_that_hides_that_a_sync_fails() -> None:
+    hiding = f"{SYNC} && find / -exec rm {{}} + || true && ls"
+    assert changed(SYNC, hiding) == [("failure-hidden", 4)]
+    for line in (f"{SYNC}; rm x || true", f"{SYNC} && (rm x || true)", f"{SYNC} || exit 1"):
+        assert changed(SYNC, line) == []

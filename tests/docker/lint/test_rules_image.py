@@ -469,3 +469,27 @@ def test_the_base_of_a_stage_for_development_is_no_image() -> None:
     text = "FROM python:3.13-slim-trixie AS build\nRUN useradd app\nFROM build AS development\n"
     assert found(f"{text}USER app\n") == []
     assert found(text.replace("RUN", "CMD app\nRUN")) != []
+
+
+def test_an_image_that_is_copied_from_is_pinned_as_well() -> None:
+    assert added("COPY --from=docker:cli /usr/local/bin/docker /bin/") == [("base-not-pinned", 3)]
+    for name in ("docker:29.1-cli", "golang@sha256:0", "docker.io/astral/uv:0.9.2"):
+        assert "base-not-pinned" not in dict(added(f"COPY --from={name} /a /b"))
+
+
+def test_a_download_of_the_latest_release() -> None:
+    line = "RUN curl -fL https://github.com/a/b/releases/{}/tool -o /bin/tool"
+    assert added(line.format("latest/download")) == [("download-unchecked", 3)]
+    assert added(line.format("download/1.2")) == []
+
+
+def test_a_python_version_that_uv_run_alone_sees() -> None:
+    context = replace(
+        CONTEXT,
+        files=CONTEXT.files | {".python-version"},
+        text=reading({".python-version": "3.12"}),
+    )
+    assert found(GOOD, context) == []
+    start = 'CMD ["uv", "run", "uvicorn", "--host=::", "main:app"]'
+    text = GOOD.replace('CMD ["uvicorn", "--host=0.0.0.0", "main:app"]', start)
+    assert ("python-not-allowed", 1) in found(text, context)

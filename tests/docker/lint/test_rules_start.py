@@ -580,3 +580,35 @@ def test_an_empty_command_clears_that_of_the_base() -> None:
     for cmd, is_found in {"[]": False, '["a"]': True}.items():
         text = f'ENTRYPOINT ["/app/run.sh"]\nCMD {cmd}'
         assert ("command-unused" in dict(changed(CMD, text, context))) is is_found
+
+
+def test_what_root_alone_may_start() -> None:
+    uv = "ADD https://astral.sh/uv/install.sh /i.sh\nRUN sh /i.sh\n"
+    uv += 'ENV PATH="/root/.local/bin:$PATH"\n'
+    start = 'CMD ["uv", "run", "--no-sync", "uvicorn", "--host=::", "main:app"]'
+    text = GOOD.replace("COPY . .\n", f"COPY . .\n{uv}").replace(CMD, start)
+    assert ("start-not-executable", 16) in found(text)
+    for line in ("ENV UV_INSTALL_DIR=/bin\n", "RUN chmod a+x /root\n", f"{UV}\n", "USER root\n"):
+        other = text.replace(start, f"{line}{start}").replace("RUN sh", f"{line}RUN sh")
+        assert "start-not-executable" not in dict(found(other))
+    assert ("start-not-executable", 13) in changed(CMD, 'CMD ["/root/.venv/bin/serve"]')
+
+
+def test_a_server_of_fastmcp_listens_for_itself() -> None:
+    context = replace(CONTEXT, locked=frozenset({"fastmcp"}), scripts=frozenset({"shop"}))
+    start = 'CMD ["fastmcp", "run", "main.py", "--transport=http"]'
+    assert ("listens-locally", 13) in changed(CMD, start, context)
+    assert ("listens-locally", 13) in changed(CMD, "CMD exec uvx shop --transport sse", context)
+    chosen = replace(context, text=lambda _: 'mcp.run(host="0.0.0.0")')
+    assert "listens-locally" not in dict(changed(CMD, start, chosen))
+    for other in (f"ENV FASTMCP_HOST=::\n{start}", start.replace("http", "stdio")):
+        assert "listens-locally" not in dict(changed(CMD, other, context))
+
+
+def test_an_environment_that_is_made_where_uv_run_does_not_look() -> None:
+    text = f"FROM python:3.13-slim-trixie\n{UV}\nENV UV_NO_DEV=1\nCOPY pyproject.toml uv.lock ./\n"
+    text += "RUN uv sync --locked\nCOPY . /app\nWORKDIR /app\n"
+    start = 'CMD ["uv", "run", "uvicorn", "--host=::", "main:app"]\n'
+    assert ("starts-through-uv", 8) in found(text + start)
+    for line in ("ENV UV_PROJECT_ENVIRONMENT=/.venv\n", "RUN mv /.venv .\n", "RUN uv sync\n"):
+        assert "starts-through-uv" not in dict(found(f"{text}{line}{start}"))

@@ -44,7 +44,10 @@ _RULES = {
     "copy-missing": (Severity.WARNING, "name what is there, or make it before the build"),
     "debug-mode": (Severity.WARNING, "docker run --env NAME=1 … where it is wanted"),
     "development-server": (Severity.WARNING, "gunicorn for WSGI, uvicorn for ASGI, or fastapi run"),
-    "download-unchecked": (Severity.NOTE, "ADD --checksum=sha256:… with the URL of a version"),
+    "download-unchecked": (
+        Severity.NOTE,
+        "the URL of a version, and its checksum: ADD --checksum=sha256:…",
+    ),
     "directive-ignored": (Severity.NOTE, "in the first lines, above every comment"),
     "env-file-in-image": (
         Severity.ERROR,
@@ -53,6 +56,7 @@ _RULES = {
     "environment-copied-again": (Severity.WARNING, "COPY --chown=…, or leave it to root"),
     "environment-moved": (Severity.ERROR, "one path for it in every stage"),
     "environment-without-source": (Severity.ERROR, "uv sync --no-editable, or copy it as well"),
+    "failure-hidden": (Severity.WARNING, "`|| true` in a step of what alone may fail"),
     "health-by-curl": (Severity.ERROR, "a probe by Python, or install that program"),
     "health-path-unknown": (Severity.WARNING, "a path that the service answers"),
     "listens-locally": (Severity.WARNING, "0.0.0.0 in its place: --host, --bind, --server.address"),
@@ -109,6 +113,7 @@ _MOST_BYTES, _MOST_INSTRUCTIONS, _MOST_COMMANDS, _MOST_IMAGES = 1 << 16, 500, 10
 
 # A line of .env that is not for compose alone, and not computed.
 _SETS = re.compile(r"(?m)^[ \t]*(?:export +)?(?!COMPOSE_)\w+ *= *[\"']?[^\s\"'$#]")
+_OF_SECRETS = {".env": _SETS, ".envrc": _SETS, ".my.cnf": re.compile(r"(?m)^ *password *=")}
 _OF_ONE_PROJECT = 2  # its lockfile and its manifest
 _IGNORE = re.compile(r"\s*#\s*uvflow\s+ignore\s*=\s*([a-z, -]+)")
 
@@ -197,6 +202,8 @@ def _hint(code: str, text: str, linted: Dockerfile) -> str:
         return "a tag with its version, or a digest"
     if code == "source-before-dependencies" and len(locking) > _OF_ONE_PROJECT:
         hint = "uv sync --frozen --no-install-workspace, COPY, and uv sync --locked"
+    if "enter /root" in text:
+        return "ENV UV_INSTALL_DIR=/usr/local/bin, before it is installed"
     if "no shell expands" in text:
         return 'CMD ["sh", "-c", "exec …"]'
     if "--locked" in hint and any(map(linted.lacks_manifests, linted.syncs[-1:])):
@@ -228,8 +235,8 @@ def lint_context(project: Project, place: Path | None = None) -> LintContext:
     places = (project.root / "Dockerfile.dockerignore", root / ".dockerignore")
     ignored = next((text for text in map(text_if_there, places) if text is not None), "")
     missing = (n.removeprefix("**/") for n in context.missing_patterns(ignored, root))
-    files = {n: context.source_text(root / n) for n in (".env", ".envrc")}
-    missing = (n for n in missing if n not in files or _SETS.search(files[n]))
+    texts = {name: context.source_text(root / name) for name in _OF_SECRETS}
+    missing = (n for n in missing if n not in texts or _OF_SECRETS[n].search(texts[n]))
     lockfile = read_lockfile(project.lockfile) if project.lockfile.exists() else None
     local = lockfile.local_packages if lockfile else ()
     groups = {*group_names(project.manifest)}

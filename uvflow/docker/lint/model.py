@@ -435,9 +435,11 @@ class Dockerfile:
             program = program[program.index("uv") :] if "uv" in program else program
             whole = (*program, *_expanded(words[1:], known))
             command = ShellCommand(step=step, state=state, environ=environ, words=whole)
-            yield replace(command, root=self._root(command)) if program[:1] == ("uv",) else command
+            yield (
+                replace(command, root=self.root_of(command)) if program[:1] == ("uv",) else command
+            )
 
-    def _root(self, command: ShellCommand) -> str:
+    def root_of(self, command: ShellCommand) -> str:
         """Where the project is that uv finds, or the workspace that it is a member of."""
         chosen, state = command.option("--directory", "--project"), command.state
         place = PurePosixPath(state.path(chosen or ""))

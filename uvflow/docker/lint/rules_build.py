@@ -27,6 +27,7 @@ _INSTALLS = re.compile(
     r"uv pip (?:install|compile)\b|(?:\S*python\S* -m )?pip\S* install\b"
     r"|\S*\b(?:pdm|pipenv|poetry) (?:install|sync)\b"
 )
+_HIDES = re.compile(r"\buv sync\b(?:[^;|\n(){}]|\{\})*\|\|\s*(?:true|:)(?=\s|$)")
 _LOCKS = re.compile(r"uv (?:add|lock)\b(?!.* --(?:check|dry-run|frozen|locked|script)\b)")
 # Options of pip and uv that have no value, and what is installed by its name.
 _FLAG = re.compile(
@@ -112,6 +113,12 @@ def _lockfile(linted: Dockerfile) -> Violations:
     for command in linted.building:
         if (command in reads or command.run_syncs) and (why := linted.development(command)):
             yield "sync-with-dev", command.step, why
+
+
+def _hidden(linted: Dockerfile) -> Violations:
+    for step in (step for step in linted.everything if step.keyword == "RUN"):
+        if _HIDES.search(step.text):
+            yield "failure-hidden", step, "the build goes on where `uv sync` fails"
 
 
 def _passed_over(linted: Dockerfile) -> Violations:
@@ -408,6 +415,6 @@ def _copied_environments(linted: Dockerfile) -> Iterator[tuple[Parsed, ShellComm
 
 
 CHECKS = (
-    *(_directives, _uv_itself, _lockfile, _passed_over, _source, _layers, _modes, _debian_packages),
-    *(_environments, _interpreters, _foreign_packages, _volumes, _build_context),
+    *(_directives, _uv_itself, _lockfile, _hidden, _passed_over, _source, _layers, _modes),
+    *(_debian_packages, _environments, _interpreters, _foreign_packages, _volumes, _build_context),
 )

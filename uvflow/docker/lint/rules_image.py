@@ -14,7 +14,7 @@ _PYTHON_OF_UV = re.compile(r"\buv python install\b|\s--python\b|\bUV_PYTHON(?:_P
 _PINNED = re.compile(r"3\.\d+.*-(?:trixie|bookworm|bullseye|buster|alpine\d|windows)")
 # No digest, and no tag, or one for whatever is current.
 _MOVES = re.compile(
-    r"(?:[^@$]*/)?[^:@$/]+(?::(?:latest|stable|edge|rolling|lts|debian|alpine|ubuntu)(?:-slim)?)?"
+    r"(?:[^@$]*/)?[^:@$/]+(?::(?:latest|stable|edge|rolling|lts|debian|alpine|ubuntu|cli|dind)(?:-slim)?)?"
 )
 _ENDED = re.compile(
     r".*(?::[^/]*\b(?:jessie|stretch|buster|bullseye)\b|\bpython:?3\.\d\b|\bubuntu:1)"
@@ -84,6 +84,12 @@ def _base_images(linted: Dockerfile) -> Violations:
             yield "base-not-pinned", stage, f"{image} is not pinned: it will move {becomes}"
         if not is_stage and _ENDED.match(image):
             yield "base-ended", stage, f"{image} gets no security updates any more"
+    for step in linted.everything:
+        name = expanded(step.flag("from") or "", linted.defaults)
+        is_image = re.search("[/:]", name) and not re.search("/uv\\b", name)
+        if is_image and linted.stage(name) is None and _MOVES.fullmatch(name):
+            message = f"{name} is not pinned: it will move to whatever is the latest"
+            yield "base-not-pinned", step, message
     # A whole image also has programs that a service may call.
     base, programs = linted.final.lineage[0], {c.program for c in (*linted.started, *linted.probes)}
     is_used = linted.is_for_checks or programs & LACKING.keys() - {"sh", "uv"}
@@ -119,7 +125,8 @@ def _pins(linted: Dockerfile) -> Violations:
     """.python-version against the base images, where nothing else chooses a Python."""
     chooses = any(_PYTHON_OF_UV.search(step.text) for step in linted.everything)
     for stage in () if chooses else linted.environment_stages:
-        base, commands = stage.lineage[0], linted.commands(stage.instructions)
+        base, commands = stage.lineage[0], [*linted.commands(stage.instructions)]
+        commands += linted.started if stage == linted.final else ()
         there = re.search(r"python:?(3\.\d+)(\.\d+)?", base.image)
         reads = (c for c in commands if there and (c.starts("uv", "sync") or c.run_syncs))
         for pin in dict.fromkeys(map(linted.pin, reads)):
@@ -235,7 +242,9 @@ def _secrets(linted: Dockerfile) -> Violations:
             yield "secret-in-image", step, f"{what} is in {where}"
         if step.keyword in {"ARG", "ENV", "RUN"} and _UNVERIFIED.search(step.text):
             yield "tls-not-verified", step, "what is installed may come from anyone"
-        if step.keyword == "ADD" and not step.flag("checksum") and _DOWNLOAD.search(step.text):
+        is_latest = step.keyword == "RUN" and "releases/latest/download/" in step.text
+        is_added = step.keyword == "ADD" and not step.flag("checksum")
+        if is_latest or (is_added and _DOWNLOAD.search(step.text)):
             yield "download-unchecked", step, "nothing says that every build gets the same file"
         files = tuple(filter(_SECRET_FILE.fullmatch, step.copied))
         if files and (is_kept or any(o.startswith(files) for o in linted.end.files.values())):

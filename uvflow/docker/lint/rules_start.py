@@ -1,7 +1,9 @@
 """What is wrong with what the container of a hand-written Dockerfile starts. Pure."""
 
 import itertools
+import posixpath
 import re
+from dataclasses import replace
 
 from uvflow.docker.lint import needs, shell
 from uvflow.docker.lint.model import BY_PIP, NO_PROJECT, Dockerfile, ShellCommand, Violations
@@ -27,6 +29,11 @@ _DEPLOYS = re.compile(r"\.ya?ml$|\.toml$|(?:^|/)\.env|(?:^|/)app\.json$")  # may
 _LINKS = re.compile(r"PATH=|bashrc|profile|^(?:cp|ln|mv) .*bin")  # what changes PATH, or fills it
 _MAY_INSTALL = re.compile(r"\b(?:sync|venv|run|make|conda|just|task)\b|\.sh\b|setup")
 _RUNS = re.compile(r"(?<!asyncio)\.run\((?:[^()]|\([^()]*\))*\b(?:debug|reload) *= *True\b")
+_OPENS = re.compile(r"\b(?:chmod|chown|setfacl|usermod)\b[^;&|\n]*/root\b")
+_ANOTHER_UV = re.compile(
+    r"UV_INSTALL_DIR|UV_UNMANAGED_INSTALL|XDG_\w+_HOME|\b(?:cp|install|ln|mv)\b[^;&|\n]*\buvx?\b(?!-|/|\.)"
+    r"|astral(?:-sh)?/uv:"
+)
 _LOCAL = re.compile(r"(?:127\.0\.0\.1|localhost|\[?::1\]?)(?::\d+)?")
 
 
@@ -140,6 +147,8 @@ def _left_to_start(linted: Dockerfile, command: ShellCommand) -> str:
     if linted.syncs:
         # what `uv pip install -e` brought may be what it looks for
         is_by_pip = any(c.has("-e", "--editable") for c in linted.building)
+        if _is_elsewhere(linted, command):
+            return "everything"
         is_left_out = linted.syncs[-1].has(*own) and not (command.has(*own) or is_by_pip)
         return "the project" if is_left_out and "." in linted.context.packages else ""
     texts = [step.text for step in linted.everything if step.keyword == "RUN"]
@@ -150,8 +159,34 @@ def _left_to_start(linted: Dockerfile, command: ShellCommand) -> str:
     return "everything" if is_project and not is_open else ""
 
 
+def _is_elsewhere(linted: Dockerfile, command: ShellCommand) -> bool:
+    """Whether the project that `uv run` finds has its environment where no step makes one."""
+    start = replace(command, words=("uv", "sync"), root=linted.root_of(command))
+    made = {each.environment for each in linted.building}
+    is_open = any(re.search(r"\b(?:cp|ln|mv)\b|\.sh\b", s.text) for s in linted.steps("RUN"))
+    is_open = is_open or any(map(linted.source, linted.image)) or command.has("--active")
+    is_known = f"{start.root}/{MANIFEST}" in linted.end.files and linted.is_plain
+    return is_known and not is_open and start.environment not in made
+
+
 def _is_behind_proxy(linted: Dockerfile) -> bool:
     return any(_PROXIES & {command.program, *command.words} for command in linted.started)
+
+
+def _below_root(linted: Dockerfile) -> Violations:
+    """What is started may be where root alone may look, as what uv's script installs."""
+    user, steps = linted.end.user, linted.image
+    texts = "\n".join(f"{s.text} {s.flags if s.is_copy else ''}" for s in steps)
+    is_known = linted.is_plain and linted.base != "scratch" and "$" not in user
+    is_open = not is_known or linted.end.is_root or _OPENS.search(texts)
+    is_below = "/root/.local/bin" in linted.end.environ.get("PATH", "")
+    is_below = is_below and "astral.sh/uv/install" in texts and not _ANOTHER_UV.search(texts)
+    for command in () if is_open else linted.started:
+        name = command.words[0]
+        if name.startswith("/root/") or (is_below and name in {"uv", "uvx"}):
+            message = f"{user} may not enter /root, where {posixpath.basename(name)} is"
+            yield "start-not-executable", command.step, message
+            return
 
 
 def _servers(linted: Dockerfile) -> Violations:
@@ -168,7 +203,7 @@ def _servers(linted: Dockerfile) -> Violations:
         is_bare = not command.has(*_NO_OPTIONS.get(command.program, ()))
         is_server = SERVER_PROGRAMS.get(command.program) and is_bare
         is_default = is_server and not is_configured(linted, command)
-        is_default = is_default or (_is_for_here(command) and address is None)
+        is_default = is_default or (_is_for_here(linted, command) and address is None)
         is_local = command.program in {*WEB_SERVERS, "flask"} and _LOCAL.fullmatch(address or "")
         if (is_default or is_local) and not is_behind:
             local = address or "127.0.0.1"
@@ -187,8 +222,15 @@ def _develops(linted: Dockerfile, command: ShellCommand) -> bool:
     return by_source or not is_open
 
 
-def _is_for_here(command: ShellCommand) -> bool:
-    """Whether it is a development server without an address."""
+def _is_for_here(linted: Dockerfile, command: ShellCommand) -> bool:
+    """Whether it is a development server, or one of FastMCP, without an address."""
+    if command.option("--transport", "-t") in {"http", "sse", "streamable-http"}:
+        own, names = {"fastmcp", *linted.context.scripts}, {command.program, *command.words[:2]}
+        sources = (f for f in linted.context.files if f.endswith(".py"))
+        is_set = any("HOST" in name for name in command.environ) or any(
+            re.search(r"\bhost\b", linted.context.text(f), re.IGNORECASE) for f in sources
+        )
+        return "fastmcp" in (linted.context.locked or ()) and bool(own & names) and not is_set
     _, runserver, arguments = command.text.partition(" runserver")
     if runserver:
         return not re.search(r" (?:[\w.]+:|0|\[|\$)", arguments)
@@ -270,8 +312,8 @@ def _static_files(linted: Dockerfile) -> Violations:
 
 
 CHECKS = (
-    *(_nothing, _arguments, _missing, _lambda, _path, _uv_run, _servers, _ports),
-    *(_health_path, _signals, _forms, _static_files),
+    *(_nothing, _arguments, _missing, _lambda, _path, _uv_run, _below_root, _servers),
+    *(_ports, _health_path, _signals, _forms, _static_files),
 )
 
 
