@@ -20,8 +20,8 @@ from uvflow.project.manifest import Table, manifest_in, table_at
 
 # A word in the name of a directory, a file or a function with nothing that is served.
 NOT_SERVED = {
-    "conftest", "debug", "demo", "devtools", "example", "fake", "mock", "playground", "sandbox",
-    "scratch", "stub", "test", "tests",
+    "conftest", "debug", "demo", "devtools", "e2e", "example", "fake", "locustfile", "mock",
+    "playground", "sandbox", "scratch", "stub", "test", "tests",
 }  # fmt: skip
 _SKIPPED_DIRECTORIES = NOT_SERVED | {
     "__pycache__", "alembic", "benchmarks", "build", "cookbook", "demos", "dist", "doc", "docs",
