@@ -1433,13 +1433,35 @@ def test_the_health_check_asks_as_a_host_that_starlette_trusts(
     assert (found.health, found.host, found.remarks) == ("/healthz", host, ())
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "app.config['TRUSTED_HOSTS'] = ['a.example']",
+        "app.config.update(TRUSTED_HOSTS=['a.example'])",
+        "class Config:\n    TRUSTED_HOSTS = ['a.example']",
+    ],
+)
+def test_the_health_check_asks_as_a_host_that_flask_trusts(tree: Tree, line: str) -> None:
+    text = f"app = Flask(__name__)\n{line}\n@app.get('/healthz')\ndef h(): ...\n"
+    found = start(tree({"main.py": text}), "flask", "gunicorn")
+    assert (found.health, found.host) == ("/healthz", "a.example")
+
+
+def test_the_health_check_asks_as_a_host_that_litestar_allows(tree: Tree) -> None:
+    route = "from litestar import get\n@get('/healthz')\ndef h(): ...\n"
+    hosts = "allowed_hosts=AllowedHostsConfig(allowed_hosts=['a.example'])"
+    root = tree({"main.py": f"{route}app = Litestar([h], {hosts})\n"})
+    found = start(root, "litestar", "uvicorn")
+    assert (found.health, found.host) == ("/healthz", "a.example")
+
+
 def test_where_the_trusted_hosts_are_computed_status_400_may_be_about_the_host(tree: Tree) -> None:
     found = start(tree({"main.py": TRUSTED.format("HOSTS")}), "fastapi", "uvicorn")
     assert (found.health, found.host) == ("/healthz", None)
     [remark] = found.remarks
     assert remark == (
-        "the list of TrustedHostMiddleware is computed, and may not allow 127.0.0.1: with status"
-        " 400 the image counts as healthy as well"
+        "the list of trusted hosts is computed, and may not allow 127.0.0.1: with status 400"
+        " the image counts as healthy as well"
     )
 
 

@@ -21,6 +21,7 @@ _HEALTH = re.compile(rf"/((?!{_BEFORE})[\w-]+/)?((?:{_BEFORE})*)({'|'.join(_HEAL
 _DISPATCHED = re.compile(
     r"DispatcherMiddleware\((?!\s*[\w.]+,\s*\{\s*[\"']/metrics[\"']:[^,{}]*\},?\s*\))"
 )
+_HOSTS = re.compile(r"\ballowed_hosts=|\bTRUSTED_HOSTS\b")
 _DECORATORS = {"api_route", "get", "route"}
 _OF_DJANGO = {"path", "re_path", "url"}
 _ROUTES = {"Route", "add_api_route", "add_get", "add_route", "add_url_rule", *_OF_DJANGO}
@@ -254,12 +255,23 @@ def _prefix(call: ast.Call) -> str | None:
 
 
 def trusted_host(sources: Sources) -> str | None:
-    """What `allowed_host` says of Starlette's TrustedHostMiddleware, where a module names it."""
-    for module in sources.modules:
-        if module.is_served and "TrustedHostMiddleware" in module.text:
-            for node in ast.walk(module.tree):
-                if isinstance(node, ast.keyword) and node.arg == "allowed_hosts":
-                    return allowed_host(node.value)
+    """What `allowed_host` says of the hosts that an application of another framework allows.
+
+    They are Starlette's and Litestar's `allowed_hosts`, and Flask's TRUSTED_HOSTS.
+    """
+    texts = (module for module in sources.modules if _HOSTS.search(module.text))
+    for node in (node for m in texts if m.is_served for node in ast.walk(m.tree)):
+        match node:
+            case ast.keyword(arg="allowed_hosts" | "TRUSTED_HOSTS", value=value):
+                if callee(value) != "AllowedHostsConfig":
+                    return allowed_host(value)
+            case ast.Assign(
+                targets=[
+                    ast.Subscript(slice=ast.Constant(value="TRUSTED_HOSTS"))
+                    | ast.Name(id="TRUSTED_HOSTS")
+                ]
+            ):
+                return allowed_host(node.value)
     return ""
 
 

@@ -208,7 +208,7 @@ class Search(Evidence):
         module = self.django.settings_module if "django" in self.installed else None
         host = self.django.allowed_host() if module else trusted_host(self.sources)
         if health and host is None and given is None:
-            hosts = f"ALLOWED_HOSTS of {module}" if module else "the list of TrustedHostMiddleware"
+            hosts = f"ALLOWED_HOSTS of {module}" if module else "the list of trusted hosts"
             why = f"{hosts} is computed, and may not allow 127.0.0.1"
             remarks = (*remarks, f"{why}: with status 400 the image counts as healthy as well")
         return replace(start, health=health, host=host, remarks=remarks)
