@@ -41,12 +41,6 @@ def test_what_uvflow_writes_has_no_findings(made: dict[str, Any]) -> None:
     assert found(render_dockerfile(facts(**made, start=start))) == []
 
 
-def test_a_directive_below_a_comment() -> None:
-    directive = "# syntax=docker/dockerfile:1\n"
-    assert found(f"# check=error=true\n{directive}# Ours\n{GOOD}") == []
-    assert found(f"# Ours\n{directive}{GOOD}") == [("directive-ignored", 2)]
-
-
 @pytest.mark.parametrize("image", ["ghcr.io/astral-sh/uv:latest", "ghcr.io/astral-sh/uv"])
 def test_an_unpinned_uv(image: str) -> None:
     assert changed("ghcr.io/astral-sh/uv:0.13.9", image) == [("uv-not-pinned", 4)]
@@ -189,12 +183,6 @@ def test_development_dependencies_in_the_image() -> None:
     for option in ("--dev", "--only-dev"):  # whatever the variable says
         assert changed(SYNC, f"{SYNC} {option}") == [("sync-with-dev", 4)]
     assert changed(SYNC, f"{SYNC} --group dev") == []
-
-
-def test_a_variable_that_the_uv_does_not_know() -> None:
-    assert changed("uv:0.13.9", "uv:0.8.6") == [("sync-with-dev", 4)]
-    assert ("sync-with-dev", 4) not in changed("uv:0.13.9", "uv:0.8")
-    assert changed("0.13.9,source", "0.8.6,source") == [("sync-with-dev", 4)]
 
 
 def test_default_groups_beside_dev() -> None:
@@ -612,7 +600,7 @@ CMD ["python", "-u", "main.py"]
 def test_packages_that_are_copied_for_another_python() -> None:
     assert found(PACKAGES) == []
     other = PACKAGES.replace("FROM python:3.13-slim-trixie\n", "FROM python:3.14-slim-trixie\n")
-    assert found(other) == [("pythons-differ", 4)]
+    assert found(other) == [("pythons-differ", 3)]
 
 
 def test_packages_that_are_copied_without_their_programs() -> None:

@@ -36,10 +36,7 @@ _RULES = {
     "base-not-pinned": (Severity.WARNING, "a tag with its version, such as python:X.Y-slim-trixie"),
     "command-missing": (Severity.WARNING, "a CMD, where `docker run` or compose names no command"),
     "command-unused": (Severity.WARNING, 'exec "$@" at the end of a script in the exec form'),
-    "compiler-in-image": (
-        Severity.WARNING,
-        "build in another stage; here -slim, libpq5 for libpq-dev",
-    ),
+    "compiler-in-image": (Severity.WARNING, "a stage for building; here -slim, libpq5"),
     "context-not-ignored": (Severity.ERROR, "name them in .dockerignore"),
     "copy-missing": (Severity.WARNING, "name what is there, or make it before the build"),
     "debug-mode": (Severity.WARNING, "docker run --env NAME=1 … where it is wanted"),
@@ -48,11 +45,7 @@ _RULES = {
         Severity.NOTE,
         "the URL of a version, and its checksum: ADD --checksum=sha256:…",
     ),
-    "directive-ignored": (Severity.NOTE, "in the first lines, above every comment"),
-    "env-file-in-image": (
-        Severity.ERROR,
-        "docker run --env-file .env, or --mount=type=ssh",
-    ),
+    "env-file-in-image": (Severity.ERROR, "docker run --env-file .env, or --mount=type=ssh"),
     "environment-copied-again": (Severity.WARNING, "COPY --chown=…, or leave it to root"),
     "environment-moved": (Severity.ERROR, "one path for it in every stage"),
     "environment-without-source": (Severity.ERROR, "uv sync --no-editable, or copy it as well"),
@@ -74,10 +67,7 @@ _RULES = {
     "python-not-there": (Severity.ERROR, "a base with it, or copy UV_PYTHON_INSTALL_DIR as well"),
     "pythons-differ": (Severity.ERROR, "use the same Python in every stage"),
     "runs-as-root": (Severity.WARNING, "USER 10001:10001, at the end"),
-    "secret-in-image": (
-        Severity.ERROR,
-        "docker run --env-file, or RUN --mount=type=secret",
-    ),
+    "secret-in-image": (Severity.ERROR, "docker run --env-file, or RUN --mount=type=secret"),
     "server-not-locked": (Severity.ERROR, "`uv add` it, or sync what has it"),
     "shell-form": (Severity.WARNING, 'CMD ["program", "argument"], or `exec` before it'),
     "source-before-dependencies": (Severity.WARNING, "uv sync --no-install-project, then COPY"),
@@ -87,10 +77,7 @@ _RULES = {
     "start-not-there": (Severity.ERROR, "name what the image has, or put it there"),
     "starts-nothing": (Severity.ERROR, "a CMD that starts the service, each word a string"),
     "starts-through-uv": (Severity.ERROR, "sync in the build alone, and start the program itself"),
-    "static-not-collected": (
-        Severity.WARNING,
-        "RUN NAME=… python manage.py collectstatic --noinput",
-    ),
+    "static-not-collected": (Severity.WARNING, "RUN NAME=… manage.py collectstatic --noinput"),
     "stop-signal": (Severity.WARNING, "STOPSIGNAL SIGTERM, which is the default"),
     "sync-frozen": (Severity.NOTE, "--locked, at least in the last sync"),
     "sync-not-locked": (Severity.WARNING, "--locked, with uv.lock copied or mounted before"),
@@ -148,10 +135,8 @@ def check_start(
 
     Of other `processes`, by name, what they need and the image lacks.
     """
-    context, servers = (
-        lint_context(project),
-        {"development-server", "listens-locally", "shell-form"},
-    )
+    context = lint_context(project)
+    servers = {"development-server", "listens-locally", "shell-form"}
     linted = Dockerfile(text, context)
     for each in _findings((linted,), rules_start.CHECKS, project, path):
         if each.severity is Severity.ERROR or each.code in servers:

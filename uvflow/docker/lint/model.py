@@ -24,10 +24,8 @@ _PLAIN = re.compile(
 )
 # The names of stages and of groups of dependencies.
 _DEVELOPMENT = re.compile(r"(?i:dev|devel|development|debug|tests?|testing|lint|typing|ci|docs)")
-# How a sync leaves development out; the variables with the first uv that knows them.
+# How a sync leaves development out.
 _WITHOUT_DEV = ("--no-dev", "--no-default-groups", "--only-group", "--no-group")
-_KNOWN_SINCE = {"UV_NO_DEV": (0, 8, 7), "UV_NO_DEFAULT_GROUPS": (0, 9, 9)}
-_VERSION_OF_UV = re.compile(r"\buv(?::|==|/)(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?")
 _MOST_FILES = 100_000  # of a stage that copies itself from another, twice
 _ARCHIVE = re.compile(r"\.(?:tar|tgz|tbz2|txz)(?:\.\w+)?(?=[\s\"])")  # which ADD unpacks
 # Installs packages, and not only tools.
@@ -80,11 +78,6 @@ class Stage:
         while below := found[0].below:  # no recursion: a file may have thousands
             found.insert(0, below)
         return tuple(found)
-
-    @property
-    def starts(self) -> bool:
-        """Whether it has a command, as far as it is written here."""
-        return any(step.keyword in {"CMD", "ENTRYPOINT"} for step in self.inside)
 
     @property
     def inside(self) -> tuple[Parsed, ...]:
@@ -234,8 +227,9 @@ class Dockerfile:
             return
         named = [stage for stage in self.stages if not is_for_development(stage.name)]
         last = (named or self.stages)[-1]
-        if any(s.below is last for s in self.stages) and not last.starts:  # it is no image
-            last = self.stages[-1]
+        is_below, starts = any(s.below is last for s in self.stages), {"CMD", "ENTRYPOINT"}
+        if is_below and starts.isdisjoint(step.keyword for step in last.inside):
+            last = self.stages[-1]  # it is no image
         self.final = self.stages[target] if target >= 0 else last
         self.image = self.final.inside
         self.base = self.final.lineage[0].image
@@ -421,8 +415,8 @@ class Dockerfile:
 
     def _commands(self, step: Parsed) -> Iterator[ShellCommand]:
         lists = [step.exec_form] if step.exec_form else shell.command_lists(step.text)
-        texts = ((words, shell.text_in(words)) for words in lists)
-        lists = [each for words, text in texts for each in shell.command_lists(text) or (words,)]
+        given_to = ((ws, shell.script_in(ws, lambda _: "")[0]) for ws in lists)  # `sh -c`
+        lists = [each for words, text in given_to for each in shell.command_lists(text) or (words,)]
         values, state = step.state.environ.items(), step.state
         known = {name: value for name, value in values if 0 < len(value) < _LONGEST_OPTIONS}
         for given, words in map(shell.without_assignments, lists):
@@ -435,9 +429,8 @@ class Dockerfile:
             program = program[program.index("uv") :] if "uv" in program else program
             whole = (*program, *_expanded(words[1:], known))
             command = ShellCommand(step=step, state=state, environ=environ, words=whole)
-            yield (
-                replace(command, root=self.root_of(command)) if program[:1] == ("uv",) else command
-            )
+            root = self.root_of(command) if program[:1] == ("uv",) else ""
+            yield replace(command, root=root)
 
     def root_of(self, command: ShellCommand) -> str:
         """Where the project is that uv finds, or the workspace that it is a member of."""
@@ -459,12 +452,10 @@ class Dockerfile:
         asked = next((word for word in command.words if word in {"--dev", "--only-dev"}), "")
         if asked and "dev" in groups and not (is_given or re.search(r"\bif\b|\[ ", text)):
             return f"`{asked}` installs the development dependencies"
-        variables = [name for name in _KNOWN_SINCE if command.has(name)]
-        known = [name for name in variables if self._uv_version >= _KNOWN_SINCE[name]]
-        if not (is_given or known or "UV_NO_GROUP" in command.environ):
-            why = f": this uv does not know {variables[0]} yet" if variables else ""
-            return f"development dependencies get into the image{why}"
-        is_dev_alone = known == ["UV_NO_DEV"] if known else command.has("--no-dev")
+        is_by_variable = command.has("UV_NO_DEFAULT_GROUPS") or "UV_NO_GROUP" in command.environ
+        is_dev_alone = command.has("--no-dev", "UV_NO_DEV") and not is_by_variable
+        if not (is_given or is_dev_alone or is_by_variable):
+            return "development dependencies get into the image"
         if (more := groups - {"dev"}) and is_dev_alone and not command.has(*_WITHOUT_DEV[1:]):
             return f"without dev there are the default groups {', '.join(sorted(more))}"
         return ""
@@ -481,12 +472,6 @@ class Dockerfile:
         is_copied = command.state.files.get(command.state.path(name)) == name
         is_seen = is_copied or not {name, ""}.isdisjoint(seen)
         return self.context.text(name) if is_seen and not self.context.is_ignored(name) else ""
-
-    @cached_property
-    def _uv_version(self) -> tuple[int, ...]:
-        """The newest that the file names, as new as that may be."""
-        found = _VERSION_OF_UV.findall("\n".join(self.lines))
-        return max((tuple(int(part or 9999) for part in each) for each in found), default=(9999,))
 
     @property
     def runs_as_root(self) -> bool:

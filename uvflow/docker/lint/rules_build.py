@@ -17,7 +17,6 @@ from uvflow.docker.lint.model import (
 from uvflow.docker.lint.parse import Parsed, expanded, relative
 from uvflow.project.manifest import canonical_name
 
-_DIRECTIVE = re.compile(r"#\s*[a-zA-Z][a-zA-Z0-9]*\s*=")
 _UV_IMAGE = re.compile(r"(?:.*/)?astral(?:-sh)?/uv(?::(?P<tag>[^@]+))?(?P<digest>@.+)?")
 _INSTALLS_UV = re.compile(
     r"(?:python\S* -m )?pipx?\S* install\b.* (uv|poetry|pdm|pipenv)(?:[<>~]\S*)?(?: |$)"
@@ -60,16 +59,6 @@ _NAMES_CONTEXTS = re.compile(
     r"(?:.*/)?(?:[^/]+\.(?:hcl|sh|ya?ml)|docker-bake.*\.json|\w*[Mm]akefile)"
 )
 _NOT_EDITABLE = ("--no-editable", "UV_NO_EDITABLE", *NO_PROJECT)
-
-
-def _directives(linted: Dockerfile) -> Violations:
-    """Those of BuildKit's parser, which end at the first line that is none."""
-    heading = linted.lines[: linted.stages[0].line]
-    first = len([*itertools.takewhile(_DIRECTIVE.match, heading)])
-    for number, line in enumerate(heading[first:], first + 1):
-        if re.match(r"#\s*(?:syntax|escape|check)\s*=", line):
-            at = Parsed(keyword="", line=number, text=line)
-            yield "directive-ignored", at, f"`{line.strip()}` is a comment below other lines"
 
 
 def _uv_itself(linted: Dockerfile) -> Violations:
@@ -336,16 +325,6 @@ def _interpreters(linted: Dockerfile) -> Violations:
             return
 
 
-def _foreign_packages(linted: Dockerfile) -> Violations:
-    """Packages that are copied without their Python and their programs."""
-    version = re.search(r"python:(3\.\d+)", linted.base)
-    for step in (step for step in linted.image if step.is_copy):
-        folder = re.search(r"/python(3\.\d+)/site-packages", step.words[-1])
-        if version and folder and folder[1] != version[1]:
-            message = f"{linted.base} does not look into {step.words[-1]}"
-            yield "pythons-differ", step, message
-
-
 def _managed_python(linted: Dockerfile, stage: Stage) -> Callable[[ShellCommand], str]:
     """Where uv keeps a Python of its own for an environment; empty if it may use another."""
     commands = [*linted.commands(stage.inside)]
@@ -415,6 +394,6 @@ def _copied_environments(linted: Dockerfile) -> Iterator[tuple[Parsed, ShellComm
 
 
 CHECKS = (
-    *(_directives, _uv_itself, _lockfile, _hidden, _passed_over, _source, _layers, _modes),
-    *(_debian_packages, _environments, _interpreters, _foreign_packages, _volumes, _build_context),
+    *(_uv_itself, _lockfile, _hidden, _passed_over, _source, _layers, _modes),
+    *(_debian_packages, _environments, _interpreters, _volumes, _build_context),
 )

@@ -4,7 +4,7 @@ import re
 
 from uvflow.docker.base_image import newest_release, specifier
 from uvflow.docker.debian import loaded
-from uvflow.docker.lint.model import Dockerfile, Stage, Violations
+from uvflow.docker.lint.model import BY_PIP, Dockerfile, Stage, Violations
 from uvflow.docker.lint.needs import LACKING, is_left_out
 from uvflow.docker.lint.parse import expanded
 from uvflow.redaction import redacted_urls
@@ -105,17 +105,15 @@ def _pythons(linted: Dockerfile) -> Violations:
     versions = dict[tuple[str, bool], Stage]()
     for stage in linted.environment_stages:
         base = stage.lineage[0]
-        installs = any(command.installs for command in linted.commands(stage.instructions))
+        commands = linted.commands(stage.instructions)
+        installs = any(c.installs or BY_PIP.match(c.text) for c in commands)
         version = re.search(r"python:?(3\.\d+)", base.image)
         if version and (installs or stage == linted.final):
             versions[version[1], "alpine" in base.image] = base
     for (minor, _), base in versions.items():
         if linted.has_project and not chooses and newest_release(allowed, minor) is None:
             yield "python-not-allowed", base, f"requires-python `{allowed}` excludes {base.image}"
-    # Packages that are copied to those of another Python are found at that step.
-    other = rf"/python(?!{[*versions][-1][0]}/)3[.\d]+/site-packages" if versions else ""
-    is_named = any(s.is_copy and re.search(other, s.words[-1]) for s in linted.image)
-    if len(versions) > 1 and not is_named:
+    if len(versions) > 1:
         named = " and ".join(base.image for base in versions.values())
         message = f"the environment is made with another Python: {named}"
         yield "pythons-differ", [*versions.values()][-1], message

@@ -31,8 +31,7 @@ _MAY_INSTALL = re.compile(r"\b(?:sync|venv|run|make|conda|just|task)\b|\.sh\b|se
 _RUNS = re.compile(r"(?<!asyncio)\.run\((?:[^()]|\([^()]*\))*\b(?:debug|reload) *= *True\b")
 _OPENS = re.compile(r"\b(?:chmod|chown|setfacl|usermod)\b[^;&|\n]*/root\b")
 _ANOTHER_UV = re.compile(
-    r"UV_INSTALL_DIR|UV_UNMANAGED_INSTALL|XDG_\w+_HOME|\b(?:cp|install|ln|mv)\b[^;&|\n]*\buvx?\b(?!-|/|\.)"
-    r"|astral(?:-sh)?/uv:"
+    r"\w_INSTALL|XDG_\w+_HOME|\b(?:cp|install|ln|mv) [^;&|\n]*\buvx?\b(?![-/.])|astral(?:-sh)?/uv:"
 )
 _LOCAL = re.compile(r"(?:127\.0\.0\.1|localhost|\[?::1\]?)(?::\d+)?")
 
@@ -175,10 +174,9 @@ def _is_behind_proxy(linted: Dockerfile) -> bool:
 
 def _below_root(linted: Dockerfile) -> Violations:
     """What is started may be where root alone may look, as what uv's script installs."""
-    user, steps = linted.end.user, linted.image
-    texts = "\n".join(f"{s.text} {s.flags if s.is_copy else ''}" for s in steps)
-    is_known = linted.is_plain and linted.base != "scratch" and "$" not in user
-    is_open = not is_known or linted.end.is_root or _OPENS.search(texts)
+    user, is_root = linted.end.user, linted.end.is_root or linted.base == "scratch"
+    texts = "\n".join(f"{s.text} {s.flags if s.is_copy else ''}" for s in linted.image)
+    is_open = is_root or "$" in user or not linted.is_plain or _OPENS.search(texts)
     is_below = "/root/.local/bin" in linted.end.environ.get("PATH", "")
     is_below = is_below and "astral.sh/uv/install" in texts and not _ANOTHER_UV.search(texts)
     for command in () if is_open else linted.started:
@@ -213,10 +211,8 @@ def _servers(linted: Dockerfile) -> Violations:
 def _develops(linted: Dockerfile, command: ShellCommand) -> bool:
     options = {"--reload", "runserver", _DEVELOPMENT.get(command.program, "--reload")}
     named = command.option("-m") or next((w for w in command.words if w.endswith(".py")), "")
-    name, folders = (
-        named.removesuffix(".py").replace("/", "."),
-        needs.import_folders(linted, command),
-    )
+    name = named.removesuffix(".py").replace("/", ".")
+    folders = needs.import_folders(linted, command)
     by_source = _RUNS.search(needs.module_text(linted, name, folders)) is not None
     is_open = options.isdisjoint(command.words[1:]) or "celery" in command.words
     return by_source or not is_open

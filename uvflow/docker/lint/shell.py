@@ -92,7 +92,7 @@ def started(
     if not words or not depth or words[0] in _ENDS:
         return
     yield environ, words
-    text, arguments = _script_in(words, script)
+    text, arguments = script_in(words, script)
     if _SHELL.fullmatch(words[0]) and any(map(_LOGIN.fullmatch, _options(words))):
         environ = {**environ, "PATH": PATH_OF_PROFILE}
     for inner in command_lists(text):
@@ -106,12 +106,7 @@ def started(
     yield from started(inner, script, environ, depth - 1)
 
 
-def text_in(words: Words) -> str:
-    """What follows `sh -c`; empty for any other command."""
-    return _script_in(words, lambda _: "")[0] if words else ""
-
-
-def _script_in(words: Words, script: Callable[[str], str]) -> tuple[str, Words]:
+def script_in(words: Words, script: Callable[[str], str]) -> tuple[str, Words]:
     """The shell text that `words` run, and its arguments."""
     if words[0] in {".", "source"}:
         return script(posixpath.join(".", *words[1:2])), words[2:]
