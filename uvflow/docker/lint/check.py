@@ -36,7 +36,7 @@ _RULES = {
     "base-not-pinned": (Severity.WARNING, "a tag with its version, such as python:X.Y-slim-trixie"),
     "command-missing": (Severity.WARNING, "a CMD, where `docker run` or compose names no command"),
     "command-unused": (Severity.WARNING, 'exec "$@" at the end of a script in the exec form'),
-    "compiler-in-image": (Severity.WARNING, "a stage for building; here -slim, libpq5"),
+    "compiler-in-image": (Severity.WARNING, "compile in another stage; here -slim, or libpq5"),
     "context-not-ignored": (Severity.ERROR, "name them in .dockerignore"),
     "copy-missing": (Severity.WARNING, "name what is there, or make it before the build"),
     "debug-mode": (Severity.WARNING, "docker run --env NAME=1 … where it is wanted"),

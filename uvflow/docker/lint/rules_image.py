@@ -6,7 +6,7 @@ from uvflow.docker.base_image import newest_release, specifier
 from uvflow.docker.debian import loaded
 from uvflow.docker.lint.model import BY_PIP, Dockerfile, Stage, Violations
 from uvflow.docker.lint.needs import LACKING, is_left_out
-from uvflow.docker.lint.parse import expanded
+from uvflow.docker.lint.parse import Parsed, expanded
 from uvflow.redaction import redacted_urls
 
 _PYTHON = re.compile(r"(?:docker\.io/)?(?:library/)?python(?::(?P<tag>.*))?")
@@ -72,24 +72,21 @@ _KEY = re.compile(r"\b(?:[sr]k_live_\w{8}|AKIA[0-9A-Z]{16}\b)")  # of Stripe, of
 
 
 def _base_images(linted: Dockerfile) -> Violations:
-    for stage in linted.stages:
-        image, python = stage.image, _PYTHON.fullmatch(stage.image)
-        is_stage = linted.stage(image) not in {None, stage}
+    """And those that are copied from."""
+    froms = ((s, expanded(s.flag("from") or "", linted.defaults)) for s in linted.everything)
+    named: list[tuple[Parsed | Stage, str]] = [(stage, stage.image) for stage in linted.stages]
+    named += ((step, name) for step, name in froms if re.search("[/:]", name))
+    for at, image in named:
+        python, is_stage = _PYTHON.fullmatch(image), linted.stage(image) not in {None, at}
         is_open = is_stage or image == "scratch" or re.search(r"/uv\b|[@$]", image)
         is_pinned = _PINNED.match(python["tag"] or "") if python else not _MOVES.fullmatch(image)
         if not is_open and not is_pinned:
             is_minor = python and re.match(r"3\.\d", python["tag"] or "")
             system = "Alpine" if "alpine" in image else "Debian"
             becomes = f"to another {system}" if is_minor else "to whatever is the latest"
-            yield "base-not-pinned", stage, f"{image} is not pinned: it will move {becomes}"
+            yield "base-not-pinned", at, f"{image} is not pinned: it will move {becomes}"
         if not is_stage and _ENDED.match(image):
-            yield "base-ended", stage, f"{image} gets no security updates any more"
-    for step in linted.everything:
-        name = expanded(step.flag("from") or "", linted.defaults)
-        is_image = re.search("[/:]", name) and not re.search("/uv\\b", name)
-        if is_image and linted.stage(name) is None and _MOVES.fullmatch(name):
-            message = f"{name} is not pinned: it will move to whatever is the latest"
-            yield "base-not-pinned", step, message
+            yield "base-ended", at, f"{image} gets no security updates any more"
     # A whole image also has programs that a service may call.
     base, programs = linted.final.lineage[0], {c.program for c in (*linted.started, *linted.probes)}
     is_used = linted.is_for_checks or programs & LACKING.keys() - {"sh", "uv"}
