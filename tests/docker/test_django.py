@@ -18,7 +18,7 @@ def django(root: Path) -> Django:
 def test_the_settings_that_are_served_come_before_those_of_manage_py(tree: Tree) -> None:
     root = tree({"manage.py": MANAGE.format("a.b")})
     assert django(root).settings_module == "a.b"
-    tree({"site/asgi.py": MANAGE.format("c.d")})
+    tree({"core/asgi.py": MANAGE.format("c.d")})
     assert django(root).settings_module == "c.d"
     assert Django(Sources(root), "e.f").settings_module == "e.f"
 
@@ -27,7 +27,7 @@ def test_static_files_are_collected_with_the_settings_that_are_served(tree: Tree
     root = tree(
         {
             "web/manage.py": MANAGE.format("local"),
-            "web/site/wsgi.py": MANAGE.format("production"),
+            "web/core/wsgi.py": MANAGE.format("production"),
             "production.py": STATIC.format('str(BASE_DIR / "static")'),
         }
     )
@@ -65,9 +65,9 @@ def test_settings_that_the_line_of_a_start_names_are_served(tree: Tree) -> None:
 
 
 def test_settings_that_a_variable_may_replace_are_served(tree: Tree) -> None:
-    text = 'os.environ["DJANGO_SETTINGS_MODULE"] = os.environ.get("X") or "site.prod"\n'
-    root = tree({"manage.py": MANAGE.format("site.dev"), "site/wsgi.py": text})
-    assert django(root).settings_module == "site.prod"
+    text = 'os.environ["DJANGO_SETTINGS_MODULE"] = os.environ.get("X") or "core.prod"\n'
+    root = tree({"manage.py": MANAGE.format("core.dev"), "core/wsgi.py": text})
+    assert django(root).settings_module == "core.prod"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_static_files_are_below_what_the_file_of_settings_counts_from(
     tree: Tree, base: str, directory: str
 ) -> None:
     settings = f"BASE_DIR = {base}\n" + STATIC.format('BASE_DIR / "static"')
-    root = tree({"manage.py": MANAGE.format("site.settings"), "src/site/settings.py": settings})
+    root = tree({"manage.py": MANAGE.format("core.settings"), "src/core/settings.py": settings})
     assert django(root).static(()) == Static(directory=directory, environment=())
 
 
@@ -106,8 +106,8 @@ def test_a_static_root_in_a_class_is_remarked(tree: Tree) -> None:
 
 
 def test_without_manage_py_the_wsgi_module_does(tree: Tree) -> None:
-    text = 'import os\nos.environ["DJANGO_SETTINGS_MODULE"] = "site.settings"\n'
-    assert django(tree({"site/wsgi.py": text})).settings_module == "site.settings"
+    text = 'import os\nos.environ["DJANGO_SETTINGS_MODULE"] = "core.settings"\n'
+    assert django(tree({"core/wsgi.py": text})).settings_module == "core.settings"
 
 
 @pytest.mark.parametrize("line", ["from .base import *", "from config.settings.base import *"])

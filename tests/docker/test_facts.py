@@ -433,16 +433,16 @@ WHITENOISE = ["django", "gunicorn", "whitenoise"]
 COLLECTING = {
     "pyproject.toml": manifest(),
     "uv.lock": locked(local("shop", needs=WHITENOISE), *map(package, WHITENOISE)),
-    "manage.py": 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site.settings")\n',
+    "manage.py": 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")\n',
 }
 
 
 def test_django_with_whitenoise_collects_its_static_files(tree: Tree) -> None:
     settings = (
         'INSTALLED_APPS = ["django.contrib.staticfiles"]\nSTATIC_ROOT = BASE_DIR / "static"\n'
-        'WSGI_APPLICATION = "site.wsgi.application"\n'
+        'WSGI_APPLICATION = "core.wsgi.application"\n'
     )
-    root = tree({**COLLECTING, "site/settings.py": settings})
+    root = tree({**COLLECTING, "core/settings.py": settings})
     static = facts(root).static
     assert static is not None
     assert static.directory == "static"
@@ -452,9 +452,9 @@ def test_what_collectstatic_needs_is_told(tree: Tree) -> None:
     settings = (
         'INSTALLED_APPS = ["django.contrib.staticfiles"]\nSTATIC_ROOT = "static"\n'
         'SECRET_KEY = env("DJANGO_KEY")\nDATABASES = {"default": env.db("DATABASE_URL")}\n'
-        'WSGI_APPLICATION = "site.wsgi.application"\n'
+        'WSGI_APPLICATION = "core.wsgi.application"\n'
     )
-    root = tree({**COLLECTING, "site/settings.py": settings})
+    root = tree({**COLLECTING, "core/settings.py": settings})
     [remark] = facts(root).remarks
     assert remark == (
         "collectstatic needs DATABASE_URL, for want of a default: give each a value by "
@@ -487,14 +487,14 @@ def test_static_files_of_a_package_are_beside_its_sources(tree: Tree) -> None:
     assert "RUN PYTHONPATH=/app/src python manage.py collectstatic --no-input" in text
 
 
-SERVED = 'command = ["env", "DJANGO_SETTINGS_MODULE=site.served", "gunicorn", "site.wsgi"]\n'
+SERVED = 'command = ["env", "DJANGO_SETTINGS_MODULE=core.served", "gunicorn", "core.wsgi"]\n'
 
 
 @pytest.mark.parametrize(
     "files",
     [
-        {"Procfile": "web: DJANGO_SETTINGS_MODULE=site.served gunicorn site.wsgi\n"},
-        {"Procfile": "web: gunicorn -e DJANGO_SETTINGS_MODULE=site.served site.wsgi\n"},
+        {"Procfile": "web: DJANGO_SETTINGS_MODULE=core.served gunicorn core.wsgi\n"},
+        {"Procfile": "web: gunicorn -e DJANGO_SETTINGS_MODULE=core.served core.wsgi\n"},
         {"pyproject.toml": manifest(rest=f"[tool.uvflow.docker]\n{SERVED}")},
     ],
 )
@@ -502,9 +502,9 @@ def test_static_files_are_collected_with_the_settings_that_the_command_names(
     tree: Tree, files: dict[str, str]
 ) -> None:
     settings = 'INSTALLED_APPS = ["django.contrib.staticfiles"]\nSTATIC_ROOT = "static"\n'
-    static = facts(tree({**COLLECTING, "site/served.py": settings, **files})).static
+    static = facts(tree({**COLLECTING, "core/served.py": settings, **files})).static
     assert static is not None
-    assert static.environment == (("DJANGO_SETTINGS_MODULE", "site.served"),)
+    assert static.environment == (("DJANGO_SETTINGS_MODULE", "core.served"),)
 
 
 def test_an_edit_that_is_no_fact_changes_nothing(tree: Tree) -> None:

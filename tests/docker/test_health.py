@@ -55,6 +55,8 @@ IN_A_CLASS = (
         ({"main.py": f"{APP}{ROUTER.format('')}app.include_router(router, prefix=P)\n"}, None),
         ({"main.py": f"{APP}{ROUTER.format('')}app.include_router(router)\n"}, "/health"),
         ({"main.py": APP + ROUTER.format("")}, None),
+        ({"main.py": f"{APP}{ROUTER.format('')}app.include_router(router)\nrouter = APIRouter()\n"},
+         None),
         (
             {
                 "main.py": "app = Flask('x')\nbp = Blueprint('a', __name__, url_prefix='/a')\n"
@@ -71,15 +73,15 @@ IN_A_CLASS = (
         ),
         (
             {
-                "site/urls.py": "urlpatterns = [path('api/', include('shop.urls'))]\n",
+                "core/urls.py": "urlpatterns = [path('api/', include('shop.urls'))]\n",
                 "shop/urls.py": "urlpatterns = [path('health/', view)]\n",
             },
             "/api/health/",
         ),
         (
             {
-                "site/urls.py": "from .api import api\nurlpatterns = [path('api/', api.urls)]\n",
-                "site/api.py": "api = NinjaAPI()\nops = Router()\napi.add_router('/ops/', ops)\n"
+                "core/urls.py": "from .api import api\nurlpatterns = [path('api/', api.urls)]\n",
+                "core/api.py": "api = NinjaAPI()\nops = Router()\napi.add_router('/ops/', ops)\n"
                 "@ops.get('/health')\ndef h(request): ...\n",
             },
             "/api/ops/health",
@@ -113,7 +115,7 @@ IN_A_CLASS = (
         ({"main.py": "urlpatterns = i18n_patterns(path('health/', view))\n"}, None),
         (
             {
-                "site/urls.py": "urlpatterns = i18n_patterns(path('api/', include('shop.urls')))\n",
+                "core/urls.py": "urlpatterns = i18n_patterns(path('api/', include('shop.urls')))\n",
                 "shop/urls.py": "urlpatterns = [path('health/', view)]\n",
             },
             None,
@@ -311,10 +313,10 @@ def test_a_pattern_that_is_included_before_a_health_route_takes_it(tree: Tree) -
     lines = "path('health/', view)", "path('', include('pages.urls'))"
     for pair, path in ((lines, "/health/"), (lines[::-1], None)):
         files = {
-            "site/urls.py": f"urlpatterns = [{', '.join(pair)}]\n",
+            "core/urls.py": f"urlpatterns = [{', '.join(pair)}]\n",
             "pages/urls.py": "urlpatterns = [path('', home), path('<slug:page>/', page)]\n",
         }
-        assert health_path(Sources(tree(files)), {"site.urls"}) == path
+        assert health_path(Sources(tree(files)), {"core.urls"}) == path
 
 
 @pytest.mark.parametrize(

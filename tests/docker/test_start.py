@@ -20,10 +20,10 @@ from uvflow.project.schema import BYTE_ORDER_MARK
 FASTAPI = {"main.py": "from fastapi import FastAPI\n\napp = FastAPI()\n"}
 FLASK = {"src/shop/web.py": "from flask import Flask\n\ndef create_app():\n    return Flask('x')\n"}
 DJANGO = {
-    "manage.py": 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "site.settings")\n',
-    "site/settings.py": 'WSGI_APPLICATION = "site.wsgi.application"\n',
-    "site/wsgi.py": "application = get_wsgi_application()\n",
-    "site/asgi.py": "application = get_asgi_application()\n",
+    "manage.py": 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")\n',
+    "core/settings.py": 'WSGI_APPLICATION = "core.wsgi.application"\n',
+    "core/wsgi.py": "application = get_wsgi_application()\n",
+    "core/asgi.py": "application = get_asgi_application()\n",
 }
 
 
@@ -61,7 +61,7 @@ def test_django_is_served_by_gunicorn_with_the_application_of_its_settings(tree:
             "--bind=0.0.0.0:8000",
             "--access-logfile=-",
             "--worker-tmp-dir=/dev/shm",
-            "site.wsgi:application",
+            "core.wsgi:application",
         ),
         development=(
             "gunicorn",
@@ -69,9 +69,9 @@ def test_django_is_served_by_gunicorn_with_the_application_of_its_settings(tree:
             "--bind=0.0.0.0:8000",
             "--access-logfile=-",
             "--worker-tmp-dir=/dev/shm",
-            "site.wsgi:application",
+            "core.wsgi:application",
         ),
-        evidence="WSGI_APPLICATION of site.settings; gunicorn is a dependency",
+        evidence="WSGI_APPLICATION of core.settings; gunicorn is a dependency",
         port=8000,
         loads_source=True,
     )
@@ -79,14 +79,14 @@ def test_django_is_served_by_gunicorn_with_the_application_of_its_settings(tree:
 
 def test_django_with_an_asgi_server_alone_gets_its_asgi_module(tree: Tree) -> None:
     found = start(tree(DJANGO), "django", "uvicorn")
-    assert found.command == ("uvicorn", "--host=0.0.0.0", "--port=8000", "site.asgi:application")
+    assert found.command == ("uvicorn", "--host=0.0.0.0", "--port=8000", "core.asgi:application")
 
 
 def test_django_that_names_an_asgi_application_gets_it(tree: Tree) -> None:
-    settings = 'ASGI_APPLICATION = "site.asgi.application"\n'
-    root = tree(DJANGO | {"site/settings.py": settings})
+    settings = 'ASGI_APPLICATION = "core.asgi.application"\n'
+    root = tree(DJANGO | {"core/settings.py": settings})
     found = start(root, "django", "daphne", "gunicorn")
-    assert found.command == ("daphne", "--bind=0.0.0.0", "--port=8000", "site.asgi:application")
+    assert found.command == ("daphne", "--bind=0.0.0.0", "--port=8000", "core.asgi:application")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_without_a_server_the_error_names_one_to_add(tree: Tree) -> None:
 def test_the_line_for_uwsgi_is_named_where_that_is_locked(tree: Tree) -> None:
     line = '`command = ["uwsgi", "--http=0.0.0.0:8000", {}]`'
     for files, words in (
-        (DJANGO, '"--master", "--module=site.wsgi:application"'),
+        (DJANGO, '"--master", "--module=core.wsgi:application"'),
         ({**DJANGO, "uwsgi.ini": "[uwsgi]\n"}, '"--ini=uwsgi.ini"'),
     ):
         with pytest.raises(UsageError, match="no server") as caught:
@@ -182,9 +182,9 @@ def test_two_names_of_one_program_are_no_question(tree: Tree) -> None:
 
 
 def test_a_procfile_comes_before_what_the_sources_make(tree: Tree) -> None:
-    text = "worker: x\nweb: gunicorn site.wsgi --log-file -\n"
+    text = "worker: x\nweb: gunicorn core.wsgi --log-file -\n"
     found = start(tree({**FASTAPI, "Procfile": text}), "fastapi", "uvicorn")
-    assert found.command == ("gunicorn", "site.wsgi", "--log-file", "-")
+    assert found.command == ("gunicorn", "core.wsgi", "--log-file", "-")
     assert (found.port, found.environment) == (8000, (("PORT", "8000"),))
 
 
@@ -648,7 +648,7 @@ def test_a_server_in_a_group_is_found_there(tree: Tree, table: str, key: str) ->
 
 
 def test_django_without_a_wsgi_module_is_a_cause(tree: Tree) -> None:
-    root = tree({"manage.py": DJANGO["manage.py"], "site/settings.py": "X = 1\n"})
+    root = tree({"manage.py": DJANGO["manage.py"], "core/settings.py": "X = 1\n"})
     with pytest.raises(UsageError) as caught:
         start(root, "django", "gunicorn")
     assert caught.value.cause == (
@@ -668,8 +668,8 @@ def test_a_module_that_a_package_hides_is_a_cause(tree: Tree) -> None:
     text = "from flask import Flask\napp = Flask('x')\nif __name__ == '__main__':\n    app.run()\n"
     with pytest.raises(UsageError) as caught:
         start(tree({"app.py": text, "app/__init__.py": ""}), "flask", "gunicorn")
-    assert caught.value.cause == "app.py has the name of the package beside it"
-    assert caught.value.hint == "rename one of them"
+    assert caught.value.cause == "app.py has the name of another module, also by its directory"
+    assert caught.value.hint == "rename it"
 
 
 def test_the_service_of_the_compose_file_is_listed_beside_a_page(tree: Tree) -> None:
@@ -787,8 +787,8 @@ def test_a_streamlit_page_in_a_folder_finds_the_root(tree: Tree) -> None:
 
 
 def test_the_line_of_a_procfile_names_the_settings_of_django(tree: Tree) -> None:
-    root = tree({**DJANGO, "Procfile": "web: DJANGO_SETTINGS_MODULE=site.prod gunicorn x\n"})
-    assert search(root, "django").django.settings_module == "site.prod"
+    root = tree({**DJANGO, "Procfile": "web: DJANGO_SETTINGS_MODULE=core.prod gunicorn x\n"})
+    assert search(root, "django").django.settings_module == "core.prod"
 
 
 SERVED = "import uvicorn\nfrom fastapi import FastAPI\napp = FastAPI()\n"
@@ -800,6 +800,8 @@ SERVED = "import uvicorn\nfrom fastapi import FastAPI\napp = FastAPI()\n"
         "def run(): app.run()\ndef start(): Thread(target=run).start()\n",
         "def start(): threading.Thread(target=lambda: uvicorn.run(app)).start()\n",
         "async def start(): await asyncio.gather(server.serve(), work())\n",
+        "def start():\n    Popen(['celery'])\n    app.run()\n",
+        "def start():\n    begin()\n    uvicorn.run(app)\ndef begin(): scheduler.start()\n",
     ],
 )
 def test_a_program_that_serves_in_a_thread_is_listed(tree: Tree, text: str) -> None:
@@ -809,6 +811,51 @@ def test_a_program_that_serves_in_a_thread_is_listed(tree: Tree, text: str) -> N
     assert caught.value.hint == (
         'write in [tool.uvflow.docker]: `app = "alive:app"` or `command = ["python", "main.py"]`'
     )
+
+
+def test_a_guard_that_starts_more_than_the_server_is_listed(tree: Tree) -> None:
+    guard = "if __name__ == '__main__':\n    scheduler.start()\n    uvicorn.run(app)\n"
+    with pytest.raises(UsageError) as caught:
+        start(
+            tree({"main.py": SERVED + guard, "run.py": "while True: x()\n"}), "fastapi", "uvicorn"
+        )
+    assert caught.value.hint == (
+        'write in [tool.uvflow.docker]: `app = "main:app"` or `command = ["python", "main.py"]`'
+    )
+
+
+def test_two_modules_of_one_name_are_listed_with_their_directories(tree: Tree) -> None:
+    text = f"from conf import X\n{FASTAPI['main.py']}"
+    folders = ("api", "jobs")
+    files = {f"{each}/{name}": text for each in folders for name in ("conf.py", "main.py")}
+    with pytest.raises(UsageError) as caught:
+        start(
+            tree(files | {f"{each}/conf.py": "X = 1\n" for each in folders}), "fastapi", "uvicorn"
+        )
+    serve = "exec uvicorn --host=0.0.0.0 --port=8000 main:app"
+    lines = (f'`command = ["sh", "-c", "cd {each} && {serve}"]`' for each in folders)
+    assert caught.value.hint == f"write in [tool.uvflow.docker]: {' or '.join(lines)}"
+
+
+def test_a_directory_with_the_name_of_a_module_of_python_is_where_imports_begin(tree: Tree) -> None:
+    found = start(tree({"platform/main.py": FASTAPI["main.py"]}), "fastapi", "uvicorn")
+    assert (found.command[-1], found.base) == ("main:app", "platform")
+
+
+@pytest.mark.parametrize(
+    ("path", "distribution", "text"),
+    [
+        ("email/main.py", "fastapi", "from email.conf import X\nfrom fastapi import FastAPI\n"),
+        ("celery.py", "celery", "from celery import Celery\napp = Celery()\n"),
+    ],
+)
+def test_a_module_that_an_import_cannot_find_is_a_cause(
+    tree: Tree, path: str, distribution: str, text: str
+) -> None:
+    root = tree({path: f"{text}app = FastAPI()\n", "email/__init__.py": "", "email/conf.py": ""})
+    with pytest.raises(UsageError) as caught:
+        start(root, distribution, "uvicorn")
+    assert caught.value.cause == f"{path} has the name of another module, also by its directory"
 
 
 def test_a_module_that_is_served_is_no_program_beside_it(tree: Tree) -> None:
@@ -1195,15 +1242,15 @@ def test_what_no_locked_package_has_is_passed_over(tree: Tree) -> None:
 def test_an_object_that_mounts_django_is_started(tree: Tree, name: str) -> None:
     text = f"from fastapi import FastAPI\napp = FastAPI()\napp.mount('/', {name})\n"
     asgi = f"from django.core.asgi import get_asgi_application\n{name} = get_asgi_application()\n"
-    root = tree({**DJANGO, "site/asgi.py": f"{asgi}{text}"})
+    root = tree({**DJANGO, "core/asgi.py": f"{asgi}{text}"})
     installed = ("django", "fastapi", "gunicorn", "uvicorn")
-    assert start(root, *installed).command[-1] == "site.asgi:app"
+    assert start(root, *installed).command[-1] == "core.asgi:app"
 
 
 def test_the_package_asgi_is_served_where_there_is_no_server_for_the_other(tree: Tree) -> None:
-    asgi = {"site/asgi/__init__.py": "application = get_asgi_application()\n"}
+    asgi = {"core/asgi/__init__.py": "application = get_asgi_application()\n"}
     root = tree({**{name: text for name, text in DJANGO.items() if "asgi" not in name}, **asgi})
-    assert start(root, "django", "uvicorn").command[-1] == "site.asgi:application"
+    assert start(root, "django", "uvicorn").command[-1] == "core.asgi:application"
 
 
 def test_settings_that_are_named_inside_of_a_package_are_found_there(tree: Tree) -> None:
@@ -1404,8 +1451,8 @@ def test_streamlit_listens_where_its_configuration_says(tree: Tree) -> None:
 def test_the_health_check_asks_as_a_host_that_django_allows(
     tree: Tree, hosts: str, host: str
 ) -> None:
-    settings = f"from site.base import *\nALLOWED_HOSTS = {hosts}\n"
-    files = {**served(settings), "site/base.py": "ALLOWED_HOSTS = ['other.example']\n"}
+    settings = f"from core.base import *\nALLOWED_HOSTS = {hosts}\n"
+    files = {**served(settings), "core/base.py": "ALLOWED_HOSTS = ['other.example']\n"}
     found = start(tree(files), "django", "gunicorn")
     assert (found.health, found.host, found.remarks) == ("/healthz", host, ())
 
@@ -1473,18 +1520,18 @@ def test_where_the_trusted_hosts_are_computed_status_400_may_be_about_the_host(t
         "ALLOWED_HOSTS = []\nALLOWED_HOSTS.append(HOST)\n",
         "ALLOWED_HOSTS = ['localhost']\nif not DEBUG:\n    ALLOWED_HOSTS = ['shop.example']\n",
         "if DEBUG:\n    ALLOWED_HOSTS = ['localhost']\n",
-        "from site.base import *\nALLOWED_HOSTS += ['shop.example']\n",
+        "from core.base import *\nALLOWED_HOSTS += ['shop.example']\n",
     ],
 )
 def test_where_the_hosts_are_computed_status_400_may_be_about_the_host(
     tree: Tree, hosts: str
 ) -> None:
-    root = tree({**served(hosts), "site/base.py": "ALLOWED_HOSTS = ['*']\n"})
+    root = tree({**served(hosts), "core/base.py": "ALLOWED_HOSTS = ['*']\n"})
     found = start(root, "django", "gunicorn")
     assert (found.health, found.host) == ("/healthz", None)
     [remark] = found.remarks
     assert remark == (
-        "ALLOWED_HOSTS of site.settings is computed, and may not allow 127.0.0.1: with status 400"
+        "ALLOWED_HOSTS of core.settings is computed, and may not allow 127.0.0.1: with status 400"
         " the image counts as healthy as well"
     )
     given = start(root, "django", "gunicorn", health="/up")
@@ -1492,9 +1539,9 @@ def test_where_the_hosts_are_computed_status_400_may_be_about_the_host(
 
 
 def served(settings: str) -> dict[str, str]:
-    text = DJANGO["site/settings.py"] + 'ROOT_URLCONF = "site.urls"\n' + settings
+    text = DJANGO["core/settings.py"] + 'ROOT_URLCONF = "core.urls"\n' + settings
     urls = "urlpatterns = [path('healthz', view)]\n"
-    return {**DJANGO, "site/settings.py": text, "site/urls.py": urls}
+    return {**DJANGO, "core/settings.py": text, "core/urls.py": urls}
 
 
 def test_a_program_that_runs_a_server_of_its_own_is_listed(tree: Tree) -> None:

@@ -17,6 +17,7 @@ from uvflow.docker.source import (
     Modules,
     bindings,
     callee,
+    names_bound,
     parent_name,
     strings_in,
 )
@@ -50,7 +51,7 @@ _RUN_BY = {
 }
 
 _RANKS = {stem: rank for rank, stem in enumerate(PROGRAM_NAMES)}
-_MADE = ast.Call | ast.Attribute
+_MADE = ast.Call | ast.Attribute | ast.IfExp
 _DEPTH = 9  # of `Factory().debug(False).build().app`
 
 
@@ -106,6 +107,8 @@ class Applications:
                 if any(name in module.text for name in known) and _is_importable(module):
                     for node in module.statements:
                         self._read(module, node)
+        for key in [key for key, each in self.found.items() if self._is_lost(each)]:
+            self._rename(key)
         # What calls a factory leaves it one.
         self.outermost = self.found.keys() - (self.parts - self.factories)
 
@@ -246,21 +249,36 @@ class Applications:
             waiting += [parent] if (parent := parent_name(name, 1)) else []
         return loaded
 
-    def are_served_by_a_program(self) -> bool:
-        """Whether one is served in a thread or a task, beside what a program does besides."""
-        return any(
-            self._serves(module, node)
+    def served_beside_others(self) -> set[str]:
+        """The paths of modules that serve one in a function or a guard that starts more as well."""
+        return {
+            module.path
             for module in self.sources.modules
-            if module.is_served and any(name in module.text for name in _BESIDE)
-            for call in ast.walk(module.tree)
-            if callee(call) in _BESIDE
-            for node in _with_functions(module, call)
-        )
+            if module.is_served and _RUNS.search(module.text)
+            for node in ast.walk(module.tree)
+            if isinstance(node, FUNCTION | ast.If | ast.Module) and self._serves_more(module, node)
+        }
+
+    def _serves_more(self, module: Module, scope: FUNCTION | ast.If | ast.Module) -> bool:
+        parts: list[ast.stmt] = [scope] if not isinstance(scope, ast.Module) else module.statements
+        if isinstance(scope, ast.Module):
+            parts = [each for each in parts if not isinstance(each, DEFINITION)]
+        nodes = [(module, node) for part in parts for node in ast.walk(part)]
+        # A function that makes an application starts the same for a server.
+        named = {self.sources.origin(module.dotted(node)) for _, node in nodes} - self.kinds.keys()
+        for where, function in map(self.sources.definition, named):
+            if isinstance(function, FUNCTION):
+                nodes += [(where, node) for node in ast.walk(function)]
+        starts = any(callee(node) in _STARTING for _, node in nodes)
+        return starts and any(self._serves(*each) for each in nodes)
 
     def _serves(self, module: Module, node: ast.AST) -> bool:
         match node:
-            case ast.Call(func=ast.Attribute(value=owner, attr="run")):
-                return module.dotted(owner) in self.kinds or module.dotted(owner) == "uvicorn"
+            case ast.Call(func=ast.Attribute(value=owner, attr="run"), args=given):
+                known = {self.sources.origin(module.dotted(each)) for each in (owner, *given)}
+                return not known.isdisjoint({*self.kinds, "uvicorn"})
+            case ast.Attribute(attr="serve"):
+                return True
         return callee(node) == "serve"
 
     def _read(self, module: Module, node: ast.stmt) -> None:
@@ -288,6 +306,35 @@ class Applications:
         for part in parts:
             self.parts |= self.sources.references(module, part) - own
 
+    def _is_lost(self, one: Application) -> bool:
+        """Whether the last statement that binds its name may make of that what is not served."""
+        module, name = one.module, one.name.rpartition(":")[2]
+        binding = [node for node in module.statements if name in names_bound(node)]
+        sure = [node for node in binding if node in module.tree.body]
+        value = dict(bindings(sure[-1])).get(name) if sure else None
+        if binding[-1] not in sure:
+            return len(binding) == len(sure) + 1 and isinstance(value, ast.Constant)
+        match sure[-1]:
+            case ast.Assign() | ast.AnnAssign() if value:
+                names = {getattr(each, "id", "") for each in ast.walk(value)}
+                kind = self._kind(module, value, is_wrapper=name in _APPLICATIONS)
+                return kind is None and name not in names
+            case ast.FunctionDef():
+                return f"{module.name}.{name}" not in self.factories
+            case ast.Import() | ast.ImportFrom():
+                return self.sources.origin(f"{module.name}.{name}") not in self.kinds
+        return not isinstance(sure[-1], ast.Assign)
+
+    def _rename(self, key: str) -> None:
+        """Calls an application by another name that it has in its module, if there is one."""
+        one = replace(self.found.pop(key), is_factory=False)
+        module, _, name = one.name.rpartition(":")
+        for node in one.module.statements:
+            match node:
+                case ast.Assign(targets=[ast.Name(id=other)], value=ast.Name(id=same)):
+                    if same == name:
+                        self.found[f"{module}.{other}"] = replace(one, name=f"{module}:{other}")
+
     def _read_made(self, module: Module, node: ast.stmt, name: str) -> None:
         match node:
             case ast.ClassDef(name=of_class) if name != of_class:
@@ -298,7 +345,8 @@ class Applications:
     def _find(self, module: Module, name: str, *, is_factory: bool) -> None:
         kind = self.kinds.get(f"{module.name}.{name}")
         if kind in self.interfaces and NOT_SERVED.isdisjoint(name.split("_")):
-            self.found[f"{module.name}.{name}"] = Application(
+            is_first = self.sources.by_name[module.name] is module  # of those of that name
+            self.found[f"{module.name if is_first else module.path}.{name}"] = Application(
                 name=f"{module.name}:{name}",
                 interface=self.interfaces[kind],
                 evidence=f"{module.path} has {kind}{'' if '.' in kind else '()'}",
@@ -313,6 +361,8 @@ class Applications:
 
         Other calls that are given one are extensions, unless an `is_wrapper`.
         """
+        if isinstance(node, ast.IfExp):
+            return self._kind(module, node.body) or self._kind(module, node.orelse)
         made_by = node.func if isinstance(node, ast.Call) else node
         if isinstance(made_by, ast.Attribute) and depth:
             owner = self._kind(module, made_by.value, depth=depth - 1)
@@ -348,14 +398,6 @@ class Applications:
         return not {3, 4}.isdisjoint(called)
 
 
-def _with_functions(module: Module, call: ast.AST) -> list[ast.AST]:
-    """The nodes of a call, and of the functions of the module that it names."""
-    nodes = list(ast.walk(call))
-    named = {node.id for node in nodes if isinstance(node, ast.Name)}
-    functions = (node for node in ast.walk(module.tree) if isinstance(node, FUNCTION))
-    return nodes + [node for each in functions if each.name in named for node in ast.walk(each)]
-
-
 def _loadable(node: ast.stmt, values: list[tuple[str, ast.expr]]) -> list[str]:
     """The names of a statement that a server can load, or call without arguments or `await`."""
     match node:
@@ -383,7 +425,10 @@ def _is_importable(module: Module) -> bool:
     return module.is_served and _RUNNING.isdisjoint(map(callee, values))
 
 
-_BESIDE = {"Process", "Thread", "create_task", "gather", "start_soon", "to_thread"}
+_STARTING = {
+    "Popen", "Process", "Thread", "create_task", "gather", "start", "start_soon", "to_thread",
+}  # fmt: skip
+_RUNS = re.compile(rf"\b(?:{'|'.join(_STARTING)}|run|serve)\(")
 _RUNNING = {"launch", "main", "run", "run_app", "serve"}
 _APPLICATIONS = {
     "app", "app_factory", "application", "build_app", "create_app", "get_app", "make_app",
@@ -423,7 +468,7 @@ def _likeliest(applications: list[Application]) -> list[Application]:
     named = [each for each in remaining if each.is_usual]
     if len({posixpath.dirname(each.module.path) for each in remaining}) == len(named) == 1:
         return named
-    return sorted(remaining, key=lambda each: each.name)
+    return sorted(remaining, key=lambda each: (each.name, each.module.path))
 
 
 def scripts_importing(sources: Modules, package: str) -> list[Application]:

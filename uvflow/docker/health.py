@@ -85,7 +85,8 @@ class _Health:
             if _asks_more(value) or _moves(variable, value):
                 self.routers[f"{module.name}.{variable}"] = None
             elif isinstance(value, ast.Call) and _ROUTER.fullmatch(callee(value) or ""):
-                self.routers.setdefault(f"{module.name}.{variable}", _prefix(value))
+                router = f"{module.name}.{variable}"  # of one name, or of two that no one can tell
+                self.routers[router] = None if router in self.routers else _prefix(value)
         for function in (node for node in nodes if isinstance(node, FUNCTION)):
             for made in (each for each in ast.walk(function) if isinstance(each, ast.Return)):
                 makers = self.makers.setdefault(module.dotted(made.value or made), set())

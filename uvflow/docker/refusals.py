@@ -122,7 +122,8 @@ def _why_not(evidence: Evidence, runnable: list[str], *, has_others: bool) -> tu
     modules = [module for module in evidence.sources.modules if module.is_served]
     calls = [f"{name.partition('.')[0]}()" for name in evidence.classes if name[:7] != "FastMCP"]
     has = ", ".join(f"{m.path} has {c}" for m in modules for c in calls if c[:-1] in m.text)
-    hidden = next((m.path for m in modules if m.path in has and evidence.sources.is_hidden(m)), "")
+    made = [m for m in modules if m.path in has or "Celery(" in m.text]
+    hidden = next((m.path for m in made if evidence.sources.is_hidden(m)), "")
     unread = {m.path: sorted(m.imported_packages & UNREAD) for m in modules}
     imports = ", ".join(f"{path} imports {n}" for path, names in unread.items() for n in names)
     factories = [f"{each}()" for each in sorted(web.factories - web.found.keys())]
@@ -149,7 +150,7 @@ def _why_not(evidence: Evidence, runnable: list[str], *, has_others: bool) -> tu
             "assign what it returns to `app` in a module, such as main.py or wsgi.py",
         ),
         ("Dash()" in has, f"{has}, and no name for its server", "add `server = app.server`"),
-        (hidden, f"{hidden} has the name of the package beside it", "rename one of them"),
+        (hidden, f"{hidden} has the name of another module, also by its directory", "rename it"),
         (has, f"{has}, but no name for it can be read there", ""),
         (imports, f"{imports}, whose applications are not looked for", ""),
         (

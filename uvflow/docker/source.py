@@ -103,7 +103,8 @@ class Module:
                 case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
                     pass  # of what is run, and not imported
                 case ast.If(body=inner, orelse=other) | ast.Try(body=inner, orelse=other):
-                    waiting.extendleft(reversed([*inner, *other]))
+                    handlers = [n for each in getattr(node, "handlers", ()) for n in each.body]
+                    waiting.extendleft(reversed([*inner, *handlers, *other]))
                 case _:
                     found.append(node)
         return found
@@ -158,9 +159,12 @@ class Modules:
         self.by_name |= {module.name: module for module in packages}  # before a module of that name
 
     def is_hidden(self, module: Module) -> bool:
-        """Whether a package beside it has its name, so that an import finds that."""
-        other = self.by_name[module.name]
-        return other.path == f"{module.path.removesuffix('.py')}/__init__.py"
+        """Whether its name is that of a package beside it, of Python's, or that it imports."""
+        other, (top, *below) = self.by_name[module.name], module.name.split(".")
+        hides = not below and module.stem == top and top in module.imported_packages
+        is_pythons = bool(below) and top in sys.stdlib_module_names
+        is_beside = other.path == f"{module.path.removesuffix('.py')}/__init__.py"
+        return is_beside or is_pythons or hides
 
     @cached_property
     def imported(self) -> set[str]:
@@ -305,12 +309,17 @@ def _import_bases(files: Mapping[str, str]) -> Callable[[str], str]:
     packages = {posixpath.dirname(path) for path in files if path.endswith("/__init__.py")}
     imported = {path: set(_IMPORTED.findall(text)) for path, text in files.items()}
     used = {name.partition(".")[0] for names in imported.values() for name in names}
+    beneath = {
+        name.partition(".")[0] for names in imported.values() for name in names if "." in name
+    }
     bases = {posixpath.dirname(path) or "." for path in files if path.endswith("/manage.py")}
 
     def base_of(path: str) -> str:
         above = [each.as_posix() for each in PurePosixPath(path).parents]
-        outside = [each for each in above if each not in packages]
-        if above[-2:-1] and above[-2] in used:
+        outside, first = [each for each in above if each not in packages], above[-2:-1]
+        if first and first[0] in sys.stdlib_module_names and not beneath.intersection(first):
+            return first[0]  # by whose name an import finds Python's own
+        if used.intersection(first):
             return "."  # something imports its first directory by its name
         names = {name.partition(".")[0] for name in imported[path]} - sys.stdlib_module_names
         # A module of a package may have the name of the library that it imports.
@@ -319,12 +328,27 @@ def _import_bases(files: Mapping[str, str]) -> Callable[[str], str]:
             known = deep if each in packages else names
             if each in bases or any(f"{each}/{name}" in here for name in known):
                 return each
-        if above[-2:-1] == ["src"]:
+        if first == ["src"]:
             return outside[0] if above[0] in packages else "src"
         return "."
 
     bases |= {base_of(path) for path in files} - {"src", "."}
     return base_of
+
+
+def names_bound(node: ast.stmt) -> set[str]:
+    """The names that a statement itself binds, or unbinds."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return {name}
+        case ast.Import(names=names) | ast.ImportFrom(names=names):
+            return {(each.asname or each.name).partition(".")[0] for each in names}
+        case ast.AnnAssign(value=None):
+            return set()
+    items = [each.optional_vars for each in getattr(node, "items", ())]
+    targets = [*items, *getattr(node, "targets", ()), getattr(node, "target", None)]
+    nodes = (each for target in targets if target for each in ast.walk(target))
+    return {n.id for n in nodes if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
 
 
 def bindings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:

@@ -132,7 +132,8 @@ class Search(Evidence):
         if not candidates:
             raise refusals.no_start(self, self.processes())
         if len(candidates) > 1:
-            raise refusals.several_starts((each.evidence, _setting(each)) for each in candidates)
+            lines = self._lines(candidates)
+            raise refusals.several_starts(zip((c.evidence for c in candidates), lines, strict=True))
         [chosen] = candidates
         start = self._published(chosen if isinstance(chosen, Start) else self._served(chosen))
         *_, program = self._programs(start.command)
@@ -147,6 +148,17 @@ class Search(Evidence):
             ends_at_sigterm=is_handled or is_ended,
             probes=self.settings.health is not False,
         )
+
+    def _lines(self, candidates: Collection[Candidate]) -> Iterator[str]:
+        """The line that means each: where two have one name, what starts each in its directory."""
+        lines = [_setting(each) for each in candidates]
+        for each, line in zip(candidates, lines, strict=True):
+            if lines.count(line) == 1:
+                yield line
+                continue
+            start = each if isinstance(each, Start) else self._served(each)
+            inside = f"cd {shlex.quote(start.base)} && exec {shlex.join(start.command)}"
+            yield refusals.command_setting(("sh", "-c", inside))
 
     def _published(self, start: Start) -> Start:
         """The same with what the ports in the compose file are to it: evidence, or a remark."""
@@ -329,7 +341,8 @@ class Search(Evidence):
                     evidence = f"{key} of {django.settings_module}"
                     found.append([self._named(name, interface, evidence)])
         for interface, modules in files.items():
-            found.append([self._named(f"{m.name}:application", interface, m.path) for m in modules])
+            named = [self._named(f"{m.name}:application", interface, m.path) for m in modules]
+            found.append([replace(a, module=m) for a, m in zip(named, modules, strict=True)])
         objects = {
             f"{module.name}.{name}"
             for modules in files.values()
@@ -400,8 +413,10 @@ class Search(Evidence):
         pages = {page.name for name in unread for page in scripts_importing(sources, name)}
         pages -= {each.module.path for each in found}
         served = [each for each in runnable if each.evidence in pages]
-        is_beside = self.web.are_served_by_a_program() or any(map(self.web.is_filled_later, found))
-        return served or (runnable[:2] if is_beside else [])
+        more = self.web.served_beside_others()
+        serving = [each for each in runnable if each.evidence in more]
+        is_beside = more or any(map(self.web.is_filled_later, found))
+        return served or serving or (runnable[:2] if is_beside else [])
 
     def _is_web(self) -> bool:
         """Whether the project itself asks for a web framework or a server, as far as is known."""
