@@ -588,7 +588,13 @@ def test_what_root_alone_may_start() -> None:
     start = 'CMD ["uv", "run", "--no-sync", "uvicorn", "--host=::", "main:app"]'
     text = GOOD.replace("COPY . .\n", f"COPY . .\n{uv}").replace(CMD, start)
     assert ("start-not-executable", 16) in found(text)
-    for line in ("ENV UV_INSTALL_DIR=/bin\n", "RUN chmod a+x /root\n", f"{UV}\n", "USER root\n"):
+    for line in (
+        "RUN apk add uv\n",
+        "ENV UV_INSTALL_DIR=/bin\n",
+        "RUN chmod a+x /root\n",
+        f"{UV}\n",
+        "USER root\n",
+    ):
         other = text.replace(start, f"{line}{start}").replace("RUN sh", f"{line}RUN sh")
         assert "start-not-executable" not in dict(found(other))
     assert ("start-not-executable", 13) in changed(CMD, 'CMD ["/root/.venv/bin/serve"]')
@@ -610,5 +616,8 @@ def test_an_environment_that_is_made_where_uv_run_does_not_look() -> None:
     text += "RUN uv sync --locked\nCOPY . /app\nWORKDIR /app\n"
     start = 'CMD ["uv", "run", "uvicorn", "--host=::", "main:app"]\n'
     assert ("starts-through-uv", 8) in found(text + start)
-    for line in ("ENV UV_PROJECT_ENVIRONMENT=/.venv\n", "RUN mv /.venv .\n", "RUN uv sync\n"):
+    for line in (
+        *("ENV UV_PROJECT_ENVIRONMENT=/.venv\n", "RUN mv /.venv .\n", "RUN uv sync\n"),
+        "RUN (cd /app && uv sync)\n",
+    ):
         assert "starts-through-uv" not in dict(found(f"{text}{line}{start}"))

@@ -29,10 +29,12 @@ _DEPLOYS = re.compile(r"\.ya?ml$|\.toml$|(?:^|/)\.env|(?:^|/)app\.json$")  # may
 _LINKS = re.compile(r"PATH=|bashrc|profile|^(?:cp|ln|mv) .*bin")  # what changes PATH, or fills it
 _MAY_INSTALL = re.compile(r"\b(?:sync|venv|run|make|conda|just|task)\b|\.sh\b|setup")
 _RUNS = re.compile(r"(?<!asyncio)\.run\((?:[^()]|\([^()]*\))*\b(?:debug|reload) *= *True\b")
-_OPENS = re.compile(r"\b(?:chmod|chown|setfacl|usermod)\b[^;&|\n]*/root\b")
+_OPENS = re.compile(r"\b(?:chmod|chown|setfacl|usermod)\b[^;&|\n]*(?:/root\b|~|\$HOME)")
 _ANOTHER_UV = re.compile(
-    r"\w_INSTALL|XDG_\w+_HOME|\b(?:cp|install|ln|mv) [^;&|\n]*\buvx?\b(?![-/.])|astral(?:-sh)?/uv:"
+    r"\w_INSTALL|HOME=|\b(?:add|cp|install|ln|mv) [^;&|\n]*\buvx?\b(?![-/.])|(?m:^\S*/uvx? )"
 )
+# What may make an environment, or bring one to another place.
+_ELSEWHERE = re.compile(r"\b(?:cd|cp|just|ln|make|mv|pushd|task|UV_PROJECT\w*)\b|\.(?:sh|py)\b")
 _LOCAL = re.compile(r"(?:127\.0\.0\.1|localhost|\[?::1\]?)(?::\d+)?")
 
 
@@ -162,7 +164,7 @@ def _is_elsewhere(linted: Dockerfile, command: ShellCommand) -> bool:
     """Whether the project that `uv run` finds has its environment where no step makes one."""
     start = replace(command, words=("uv", "sync"), root=linted.root_of(command))
     made = {each.environment for each in linted.building}
-    is_open = any(re.search(r"\b(?:cp|ln|mv)\b|\.sh\b", s.text) for s in linted.steps("RUN"))
+    is_open = any(_ELSEWHERE.search(step.text) for step in linted.steps("RUN"))
     is_open = is_open or any(map(linted.source, linted.image)) or command.has("--active")
     is_known = f"{start.root}/{MANIFEST}" in linted.end.files and linted.is_plain
     return is_known and not is_open and start.environment not in made
@@ -177,7 +179,7 @@ def _below_root(linted: Dockerfile) -> Violations:
     user, is_root = linted.end.user, linted.end.is_root or linted.base == "scratch"
     texts = "\n".join(f"{s.text} {s.flags if s.is_copy else ''}" for s in linted.image)
     is_open = is_root or "$" in user or not linted.is_plain or _OPENS.search(texts)
-    is_below = "/root/.local/bin" in linted.end.environ.get("PATH", "")
+    is_below = "/root/.local/bin" in linted.end.environ.get("PATH", "") and "/uv" not in linted.base
     is_below = is_below and "astral.sh/uv/install" in texts and not _ANOTHER_UV.search(texts)
     for command in () if is_open else linted.started:
         name = command.words[0]
