@@ -96,17 +96,24 @@ def _base_images(linted: Dockerfile) -> Violations:
 
 
 def _pythons(linted: Dockerfile) -> Violations:
-    """Of the image, and of the stages that install."""
+    """Of the image, and of the stages that install, where nothing else chooses one."""
     allowed = specifier(linted.context.requires_python, "requires-python")
     chooses = any(_PYTHON_OF_UV.search(step.text) for step in linted.everything)
     versions = dict[tuple[str, bool], Stage]()
     for stage in linted.environment_stages:
-        base = stage.lineage[0]
-        commands = linted.commands(stage.instructions)
+        base, commands = stage.lineage[0], [*linted.commands(stage.instructions)]
         installs = any(c.installs or BY_PIP.match(c.text) for c in commands)
-        version = re.search(r"python:?(3\.\d+)", base.image)
-        if version and (installs or stage == linted.final):
-            versions[version[1], "alpine" in base.image] = base
+        there = re.search(r"python:?(3\.\d+)(\.\d+)?", base.image)
+        if there and (installs or stage == linted.final):
+            versions[there[1], "alpine" in base.image] = base
+        commands += linted.started if stage == linted.final else ()
+        reads = (c for c in commands if there and (c.starts("uv", "sync") or c.run_syncs))
+        for pin in () if chooses else dict.fromkeys(map(linted.pin, reads)):
+            asked = re.match(r"(?:c?python@?)?(3\.\d+)(\.\d+)?\s*$", pin)
+            if there and asked and asked.groups() not in {(there[1], None), there.groups()}:
+                other = f"{base.image} has or will have another"
+                message = f".python-version asks for {asked[0].strip()}, and {other}"
+                yield "python-not-allowed", base, message
     for (minor, _), base in versions.items():
         if linted.has_project and not chooses and newest_release(allowed, minor) is None:
             yield "python-not-allowed", base, f"requires-python `{allowed}` excludes {base.image}"
@@ -114,22 +121,6 @@ def _pythons(linted: Dockerfile) -> Violations:
         named = " and ".join(base.image for base in versions.values())
         message = f"the environment is made with another Python: {named}"
         yield "pythons-differ", [*versions.values()][-1], message
-
-
-def _pins(linted: Dockerfile) -> Violations:
-    """.python-version against the base images, where nothing else chooses a Python."""
-    chooses = any(_PYTHON_OF_UV.search(step.text) for step in linted.everything)
-    for stage in () if chooses else linted.environment_stages:
-        base, commands = stage.lineage[0], [*linted.commands(stage.instructions)]
-        commands += linted.started if stage == linted.final else ()
-        there = re.search(r"python:?(3\.\d+)(\.\d+)?", base.image)
-        reads = (c for c in commands if there and (c.starts("uv", "sync") or c.run_syncs))
-        for pin in dict.fromkeys(map(linted.pin, reads)):
-            asked = re.match(r"(?:c?python@?)?(3\.\d+)(\.\d+)?\s*$", pin)
-            if there and asked and asked.groups() not in {(there[1], None), there.groups()}:
-                other = f"{base.image} has or will have another"
-                message = f".python-version asks for {asked[0].strip()}, and {other}"
-                yield "python-not-allowed", base, message
 
 
 def _libraries(linted: Dockerfile) -> Violations:
@@ -252,7 +243,4 @@ def _context(linted: Dockerfile) -> Violations:
         yield "context-not-ignored", whole, f"it copies {', '.join(linted.context.not_ignored)}"
 
 
-CHECKS = (
-    *(_base_images, _pythons, _pins, _libraries, _uv_in_image, _user, _process, _secrets),
-    _context,
-)
+CHECKS = (_base_images, _pythons, _libraries, _uv_in_image, _user, _process, _secrets, _context)
