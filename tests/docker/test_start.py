@@ -1036,7 +1036,6 @@ def test_a_compose_file_of_uvflow_is_no_evidence(tree: Tree) -> None:
     ("command", "more", "port"),
     [
         ("python bot.py", "", None),
-        ("celery -A shop worker", "", None),
         ("sh start.sh", "", None),
         ("uvicorn main:app --port 9000", "    ports: ['80:5000']\n", 9000),
         ("uvicorn main:app", "", 8000),
@@ -1272,6 +1271,46 @@ def test_what_comes_with_another_framework_is_not_started(tree: Tree) -> None:
         "main.py has FastAPI(), but its framework and its server come with other packages",
         'write in [tool.uvflow.docker]: `app = "main:app"`',
     )
+
+
+def test_a_worker_of_the_compose_file_is_listed_beside_the_application(tree: Tree) -> None:
+    root = tree({**FASTAPI, "compose.yaml": COMPOSE.format(".", "celery -A shop worker")})
+    with pytest.raises(UsageError) as caught:
+        start(root, "celery", "fastapi", "uvicorn")
+    line = 'command = ["celery", "-A", "shop", "worker"]'
+    assert caught.value.hint == f'write in [tool.uvflow.docker]: `{line}` or `app = "main:app"`'
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("hello/x.py", "it is beside the package that is installed"),
+        ("shop/contrib/x.py", "its path is that of a copy or an example"),
+        ("templates/x.py", "its path is that of a copy or an example"),
+    ],
+)
+def test_an_example_of_a_library_is_named_and_not_started(tree: Tree, path: str, why: str) -> None:
+    root = tree({path: FASTAPI["main.py"], "shop/quota.py": "X = 1\n"})
+    library = replace(
+        search(root, "fastapi", "uvicorn"), sources=Sources(root, {root: {"shop": "shop"}})
+    )
+    with pytest.raises(UsageError) as caught:
+        library.start()
+    assert caught.value.cause == f"{path} has FastAPI(), but {why}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from web import make\napp = make()\n",
+        "app = None\nif x:\n    app = FastAPI()\n",
+        "class Wrap: ...\napp = Wrap(apps)\n",
+    ],
+)
+def test_a_name_that_may_be_an_application_is_listed(tree: Tree, text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        start(tree({"boot.py": text, "web.py": "make = partial(FastAPI)\n"}), "fastapi", "uvicorn")
+    assert caught.value.hint == 'write in [tool.uvflow.docker]: `app = "boot:app"`'
 
 
 def test_an_object_that_only_a_program_fills_is_one_of_two(tree: Tree) -> None:

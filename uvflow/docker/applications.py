@@ -50,6 +50,12 @@ _RUN_BY = {
     "panel": "panel serve --address=0.0.0.0 --port=5006",
 }
 
+# In the path of what is kept, copied or shown, and not served.
+_COPY = re.compile(
+    r"(?:^|/)_?(?:archive|attic|backup|bak|boilerplate|contrib|deprecated|legacy|old|poc|prototypes"
+    r"|recipes|samples?|starter|templates?|testing|third_party|vendor)/|_(?:backup|bak|copy|old)[/.]"
+)
+
 _RANKS = {stem: rank for rank, stem in enumerate(PROGRAM_NAMES)}
 _MADE = ast.Call | ast.Attribute | ast.IfExp
 _DEPTH = 9  # of `Factory().debug(False).build().app`
@@ -70,10 +76,20 @@ class Application:
         return self.name.rpartition(":")[2] in _APPLICATIONS
 
     @property
+    def is_copy(self) -> bool:
+        return _COPY.search(self.module.path) is not None
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether its path does not tell that it is served."""
+        folders = posixpath.dirname(self.module.path).split("/")
+        return folders != [""] and _USUAL_NAMES.isdisjoint(folders)
+
+    @property
     def standing(self) -> int:
         """0 for the first name, 1 in a package or with a usual name, 2 for others, 3 for copies."""
         module = self.module
-        if {"old", "third_party"} & {*module.path.split("/")}:
+        if self.is_copy:
             return 3
         if module.stem == "streamlit_app":
             return 0

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from uvflow.docker.applications import FRAMEWORKS, Application, Applications, programs
 from uvflow.docker.evidence import Evidence
 from uvflow.docker.servers import servers_of
-from uvflow.docker.source import Module, bindings, string
+from uvflow.docker.source import Module, bindings, callee, string
 from uvflow.errors import UsageError
 
 # Frameworks with a service; that of some is not looked for.
@@ -53,11 +53,11 @@ def several_starts(found: Iterable[tuple[str, str]]) -> UsageError:
     )
 
 
-def only_brought(found: Iterable[tuple[str, str]]) -> UsageError:
+def not_meant(found: Iterable[tuple[str, str]], why: str) -> UsageError:
     evidence, lines = zip(*found, strict=True)
     return UsageError(
         "nothing tells that the project is a web application",
-        cause=f"{', '.join(evidence)}, but its framework and its server come with other packages",
+        cause=f"{', '.join(evidence)}, but {why}",
         hint=_to_write(lines),
     )
 
@@ -176,6 +176,14 @@ def _unread_applications(evidence: Evidence) -> Iterator[tuple[str, str]]:
         yield from ((module.path, line) for n in module.statements for line in _bound(module, n))
         if "@dramatiq.actor" in module.text:
             yield module.path, command_setting(["dramatiq", module.name])
+    own = {*evidence.classes, *({"django"} & evidence.installed)}
+    own |= {name.partition(".")[0] for name in evidence.sources.by_name if own}
+    seen = (module for module in modules if not evidence.sources.is_hidden(module))
+    for module, node in ((each, node) for each in seen for node in each.statements):
+        for name, value in bindings(node):
+            made = {callee(value), module.dotted(getattr(value, "func", value)).partition(".")[0]}
+            if name in {"app", "application"} and callee(value) and made & own:
+                yield module.path, app_setting(f"{module.name}:{name}")
     if any(UNREAD & module.imported_packages for module in modules):
         for found in Applications(evidence.sources, _UNREAD_CLASSES).likeliest():
             yield found.module.path, app_setting(f"{found.name}{'()' if found.is_factory else ''}")

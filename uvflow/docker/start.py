@@ -115,6 +115,7 @@ _NO_BEAT = "is not followed: name `celery … beat` in [tool.uvflow.docker.proce
 _OF_DJANGO = {f"django.core.{each}.get_{each}_application" for each in ("asgi", "wsgi")}
 _OF_SHELLS = {"bash", "cd", "echo", "exec", "export", "python", "python3", "sh", "wait"}
 _ABSOLUTE = re.compile(r"(?<![\w.:$}/])/(?!app/)\w[\w./-]*\.\w+")  # files outside of the image
+_WORKS = re.compile(r"\b(?:arq|celery|dramatiq|rq|worker)\b")
 _NO_SERVICE = {"cat", "ipython", "pytest", "sleep", "tail", "true"}
 
 
@@ -357,15 +358,19 @@ class Search(Evidence):
         found = [each for each in found if each]
         served = [each for each in found if self._server(each[0].interface)]
         if found:
-            yield from (served or found)[0]
+            chosen = (served or found)[0]
+            self._check_meant([each for each in chosen if each.module.base != "."])
+            yield from chosen
 
-    def _compose(self) -> Iterator[Start]:
+    def _compose(self) -> Iterator[Candidate]:
         """The `command` of the service in the compose file, unless that is for development.
 
         Where none is the service, those of several that start a server.
         """
         if line := self._line(self.services.get(self.service, {})):
             yield self._of_line(line, "`command` of the compose file")
+            if _WORKS.search(f"{self.service} {line}"):  # the service may be started by hand
+                yield from (each for each in self.web.likeliest() if self._server(each.interface))
         elif not self.service:
             lines = dict[str, str]()
             for name, each in self.services.items():
@@ -378,8 +383,7 @@ class Search(Evidence):
         """Objects in the sources: web applications and Streamlit pages, else a Celery queue."""
         found = self.web.likeliest()
         self._check_members(found)
-        if found and not self._is_web():
-            raise refusals.only_brought((each.evidence, _setting(each)) for each in found)
+        self._check_meant(found)
         yield from [each for each in found if self._server(each.interface)] or found
         if found and any("uvicorn.Server(" in module.text for module in self.sources.modules):
             yield from map(self._script, self.scripts)  # which may do more than to serve that
@@ -402,6 +406,21 @@ class Search(Evidence):
                     base=queue.module.base,
                     remarks=tuple(f"the schedule of {path} {_NO_BEAT}" for path in lacks[:1]),
                 )
+
+    def _check_meant(self, found: Collection[Application]) -> None:
+        """Raises UsageError where nothing tells that the project is for one of `found`."""
+        names, modules = self.sources.packages.get(self.project.root, {}), self.sources.modules
+        own = {m.name for m in modules if any(m.path.startswith(f"{each}/") for each in names)}
+        made = {parent_name(each, 1) for each in self.web.factories} & own
+        reasons = {
+            "its framework and its server come with other packages": not self._is_web(),
+            "its path is that of a copy or an example": all(each.is_copy for each in found),
+            "it is beside the package that is installed": own
+            and not made
+            and all(each.is_aside and each.module.name not in own for each in found),
+        }
+        for why in (why for why, holds in reasons.items() if found and holds):
+            raise refusals.not_meant(((each.evidence, _setting(each)) for each in found), why)
 
     def _beside(self, found: Collection[Application]) -> list[Start]:
         """Programs that serve one of `found` beside their own work, or that serve another page."""
