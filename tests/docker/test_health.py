@@ -55,6 +55,12 @@ IN_A_CLASS = (
         ({"main.py": f"{APP}{ROUTER.format('')}app.include_router(router, prefix=P)\n"}, None),
         ({"main.py": f"{APP}{ROUTER.format('')}app.include_router(router)\n"}, "/health"),
         ({"main.py": APP + ROUTER.format("")}, None),
+        (
+            {"main.py": "from sub import bp\napp = Flask('x')\n"
+             "app.register_blueprint(bp, url_prefix='/api')\n",
+             "sub.py": "bp = Blueprint('x', __name__)\n@bp.get('/health')\ndef h(): ...\n"},
+            "/api/health",
+        ),
         ({"main.py": f"{APP}{ROUTER.format('')}app.include_router(router)\nrouter = APIRouter()\n"},
          None),
         (

@@ -81,9 +81,8 @@ class Application:
 
     @property
     def is_aside(self) -> bool:
-        """Whether its path does not tell that it is served."""
-        folders = posixpath.dirname(self.module.path).split("/")
-        return folders != [""] and _USUAL_NAMES.isdisjoint(folders)
+        """Whether it is in directories whose names do not tell that it is served."""
+        return "/" in self.module.path and _USUAL_NAMES.isdisjoint(self.module.path.split("/"))
 
     @property
     def standing(self) -> int:

@@ -81,12 +81,14 @@ class _Health:
 
     def _read(self, module: Module) -> None:
         nodes = list(ast.walk(module.tree))
-        for variable, value in (pair for node in nodes for pair in bindings(node)):
+        pairs = [pair for node in nodes for pair in bindings(node)]
+        names = [name for name, _ in pairs]
+        for variable, value in pairs:
             if _asks_more(value) or _moves(variable, value):
                 self.routers[f"{module.name}.{variable}"] = None
             elif isinstance(value, ast.Call) and _ROUTER.fullmatch(callee(value) or ""):
-                router = f"{module.name}.{variable}"  # of one name, or of two that no one can tell
-                self.routers[router] = None if router in self.routers else _prefix(value)
+                prefix = _prefix(value) if names.count(variable) == 1 else None
+                self.routers.setdefault(f"{module.name}.{variable}", prefix)
         for function in (node for node in nodes if isinstance(node, FUNCTION)):
             for made in (each for each in ast.walk(function) if isinstance(each, ast.Return)):
                 makers = self.makers.setdefault(module.dotted(made.value or made), set())

@@ -159,7 +159,8 @@ class Search(Evidence):
                 continue
             start = each if isinstance(each, Start) else self._served(each)
             inside = f"cd {shlex.quote(start.base)} && exec {shlex.join(start.command)}"
-            yield refusals.command_setting(("sh", "-c", inside))
+            words = start.command if start.base == "." else ("sh", "-c", inside)
+            yield refusals.command_setting(words)
 
     def _published(self, start: Start) -> Start:
         """The same with what the ports in the compose file are to it: evidence, or a remark."""
