@@ -1323,6 +1323,18 @@ def test_an_object_that_only_a_program_fills_is_one_of_two(tree: Tree) -> None:
     assert start(tree({"main.py": f"{text}{more}"}), "fastapi", "uvicorn").command[-1] == "main:app"
 
 
+def test_an_application_that_a_program_names_for_a_server_is_one_of_two(tree: Tree) -> None:
+    files = {f"shop/{name}.py": FASTAPI["main.py"] for name in ("api", "admin")}
+    program = "import uvicorn\nif __name__ == '__main__':\n    uvicorn.run({!r})\n"
+    root = tree({**files, "serve.py": program.format("shop.admin:app")})
+    with pytest.raises(UsageError) as raised:
+        start(root, "fastapi", "uvicorn")
+    lines = '`app = "shop.api:app"` or `app = "shop.admin:app"`'
+    assert raised.value.hint == f"write in [tool.uvflow.docker]: {lines}"
+    root = tree({**files, "serve.py": program.format("shop.api:app")})
+    assert start(root, "fastapi", "uvicorn").command[-1] == "shop.api:app"
+
+
 @pytest.mark.parametrize(
     ("data", "more", "name"),
     [

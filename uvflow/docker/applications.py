@@ -144,7 +144,15 @@ class Applications:
         likeliest = _likeliest(objects or usual or found)
         if within or len(likeliest) != 1 or likeliest[0].is_factory:
             return likeliest
-        return self._completed(likeliest[0])
+        chosen = self._completed(likeliest[0])
+        modules = [each.module for each in (*chosen, likeliest[0])]
+        return [*chosen, *(each for each in self._named() if each.module not in modules)]
+
+    def _named(self) -> list[Application]:
+        """Those that a module names for a server, as in `uvicorn.run("shop.api:app")`."""
+        texts = [module.text for module in self.sources.modules if module.is_served]
+        names = {name.replace(":", ".") for text in texts for name in _NAMED.findall(text)}
+        return [self.found[name] for name in sorted(names & self.outermost)]
 
     def _filled(self, one: Application) -> Application:
         """The function that does more to that object and returns it, where no import calls it."""
@@ -450,6 +458,7 @@ _APPLICATIONS = {
 }  # fmt: skip
 _KEEPING = {"cache", "lru_cache", "wraps"}  # decorators of functools
 _FILLING = r"(?:add_\w*route|add_url_rule|include_router|mount|register_blueprint)"
+_NAMED = re.compile(r"[\"']([\w.]+:\w+)[\"']")
 _ADDING = rf"{_FILLING}|get|post|put|patch|delete|route|api_route|websocket"
 _IMPORTING = re.compile(r"\b(?:import_module|find_modules|iter_modules|walk_packages)\(")
 _MOUNTING = {"Host", "Mount", "host", "mount", "mount_gradio_app"}
