@@ -166,25 +166,10 @@ class Applications:
         return one
 
     def is_filled_later(self, one: Application) -> bool:
-        """Whether functions that no import calls, or a program, may add routes to an object."""
-        name, modules = one.name.rpartition(":")[2], self.sources.modules
-        dotted = one.name.replace(":", ".")
-        programs = [m.name for m in modules if m.is_program and m.name != one.module.name]
-        if any(self._adds(each, dotted) for each in programs if each not in self.sources.imported):
-            return True
-        if one.is_factory:  # which may fill an object with what only a program gives it
-            given = re.compile(rf"(?<!def )\b{name}\(\s*[^)\s]")
-            objects = {e.module.path for e in self.found.values() if not e.is_factory}
-            is_given = any(given.search(each.text) for each in modules if each.is_served)
-            return is_given and one.module.path in objects
-        filling = re.compile(rf"\b{name}\.{_FILLING}\(|@{name}\.(?:get|post|route)\(")
-        more = re.compile(rf"\b{name}\b(?! = |\.(?:add_middleware|config|state)\b)|\broutes=")
-        texts = [text for f in self._uncalled(one) if filling.search(text := ast.unparse(f))]
-        if not texts or any(text.endswith(f"\n    return {name}") for text in texts):
-            return bool(texts)
-        nodes = [n for s in one.module.statements for n in getattr(s, "decorator_list", [s])]
-        is_imported = dotted in self.sources.imported
-        return not is_imported and not any(more.search(ast.unparse(node)) for node in nodes)
+        """Whether a program that nothing imports may add routes to an object of another module."""
+        modules, dotted = self.sources.modules, one.name.replace(":", ".")
+        programs = {m.name for m in modules if m.is_program and m.name != one.module.name}
+        return any(self._adds(each, dotted) for each in programs - self.sources.imported)
 
     def _uncalled(self, one: Application) -> list[ast.FunctionDef]:
         """The functions beside an object, and of its name for it, that no import calls."""
@@ -292,8 +277,27 @@ class Applications:
         for where, function in map(self.sources.definition, named):
             if isinstance(function, FUNCTION):
                 nodes += [(where, node) for node in ast.walk(function)]
-        starts = any(callee(node) in _STARTING for _, node in nodes)
+        starts = any(callee(node) in _STARTING or self._changes(m, node) for m, node in nodes)
         return starts and any(self._serves(*each) for each in nodes)
+
+    def _changes(self, module: Module, node: ast.AST) -> bool:
+        """Whether it gives one a route, a setting or a wrapper."""
+        match node:
+            case ast.Call(func=ast.Attribute(value=owner, attr=name)) if re.match(_CHANGING, name):
+                pass
+            case ast.Assign(targets=[ast.Attribute(value=ast.Attribute(value=owner))]):
+                pass
+            case ast.Call(func=made, args=[owner, *_]) if callee(node) not in _RUNNING:
+                function = self.sources.origin(module.dotted(made))
+                if function in self.factories:  # which may fill an object with that
+                    objects = (each for each in self.found.values() if not each.is_factory)
+                    return parent_name(function, 1) in {each.module.name for each in objects}
+                if self._kind(module, node) is None:
+                    return False
+            case _:
+                return False
+        owner = owner.value if isinstance(owner, ast.Attribute) else owner
+        return self.sources.origin(module.dotted(owner)) in self.kinds
 
     def _serves(self, module: Module, node: ast.AST) -> bool:
         match node:
@@ -459,6 +463,7 @@ _APPLICATIONS = {
 _KEEPING = {"cache", "lru_cache", "wraps"}  # decorators of functools
 _FILLING = r"(?:add_\w*route|add_url_rule|include_router|mount|register_blueprint)"
 _NAMED = re.compile(r"[\"']([\w.]+:\w+)[\"']")
+_CHANGING = rf"{_FILLING}|add_middleware|from_\w+"
 _ADDING = rf"{_FILLING}|get|post|put|patch|delete|route|api_route|websocket"
 _IMPORTING = re.compile(r"\b(?:import_module|find_modules|iter_modules|walk_packages)\(")
 _MOUNTING = {"Host", "Mount", "host", "mount", "mount_gradio_app"}
