@@ -301,9 +301,10 @@ class Applications:
 
     def _serves(self, module: Module, node: ast.AST) -> bool:
         match node:
-            case ast.Call(func=ast.Attribute(value=owner, attr="run"), args=given):
+            case ast.Call(func=ast.Attribute(value=owner, attr="run"), args=given, keywords=more):
                 known = {self.sources.origin(module.dotted(each)) for each in (owner, *given)}
-                return not known.isdisjoint({*self.kinds, "uvicorn"})
+                is_reloading = "reload=True" in map(ast.unparse, more)  # for development
+                return not (is_reloading or known.isdisjoint({*self.kinds, "uvicorn"}))
             case ast.Attribute(attr="serve"):
                 return True
         return callee(node) == "serve"
