@@ -813,6 +813,11 @@ def test_a_program_that_serves_in_a_thread_is_listed(tree: Tree, text: str) -> N
     )
 
 
+def test_a_module_may_import_itself_in_a_function(tree: Tree) -> None:
+    text = f"{SERVED}def again():\n    from main import app\n"
+    assert start(tree({"main.py": text}), "fastapi", "uvicorn").command[-1] == "main:app"
+
+
 def test_a_server_for_development_may_start_more(tree: Tree) -> None:
     guard = "if __name__ == '__main__':\n    Popen(['npm'])\n    uvicorn.run(app, reload=True)\n"
     assert start(tree({"main.py": SERVED + guard}), "fastapi", "uvicorn").command[-1] == "main:app"

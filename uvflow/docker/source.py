@@ -161,7 +161,9 @@ class Modules:
     def is_hidden(self, module: Module) -> bool:
         """Whether its name is that of a package beside it, of Python's, or that it imports."""
         other, (top, *below) = self.by_name[module.name], module.name.split(".")
-        hides = not below and module.stem == top and top in module.imported_packages
+        is_own = not below and module.stem == top and top in module.imported_packages
+        imports = re.compile(rf"(?:from|import) {top}\b")  # in a function it would find itself
+        hides = is_own and any(imports.match(ast.unparse(each)) for each in module.statements)
         is_pythons = bool(below) and top in sys.stdlib_module_names
         is_beside = other.path == f"{module.path.removesuffix('.py')}/__init__.py"
         return is_beside or is_pythons or hides
