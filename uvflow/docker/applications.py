@@ -17,6 +17,7 @@ from uvflow.docker.source import (
     Modules,
     bindings,
     callee,
+    is_guard,
     names_bound,
     parent_name,
     strings_in,
@@ -263,15 +264,11 @@ class Applications:
             module.path
             for module in self.sources.modules
             if module.is_served and _RUNS.search(module.text)
-            for node in ast.walk(module.tree)
-            if isinstance(node, FUNCTION | ast.If | ast.Module) and self._serves_more(module, node)
+            if any(self._serves_more(module, scope) for scope in _scopes(module))
         }
 
-    def _serves_more(self, module: Module, scope: FUNCTION | ast.If | ast.Module) -> bool:
-        parts: list[ast.stmt] = [scope] if not isinstance(scope, ast.Module) else module.statements
-        if isinstance(scope, ast.Module):
-            parts = [each for each in parts if not isinstance(each, DEFINITION)]
-        nodes = [(module, node) for part in parts for node in ast.walk(part)]
+    def _serves_more(self, module: Module, scope: list[ast.stmt]) -> bool:
+        nodes = [(module, node) for statement in scope for node in ast.walk(statement)]
         # A function that makes an application starts the same for a server.
         named = {self.sources.origin(module.dotted(node)) for _, node in nodes} - self.kinds.keys()
         for where, function in map(self.sources.definition, named):
@@ -424,6 +421,18 @@ class Applications:
         methods = (each for each in node.body if isinstance(each, FUNCTION))
         called = (len(each.args.args) for each in methods if each.name == "__call__")
         return not {3, 4}.isdisjoint(called)
+
+
+def _scopes(module: Module) -> Iterator[list[ast.stmt]]:
+    """What runs together: an import, each function that is in no other, the guard of a program."""
+    yield [each for each in module.statements if not isinstance(each, DEFINITION)]
+    waiting = deque[ast.AST](module.tree.body)
+    while waiting:
+        node = waiting.popleft()
+        if isinstance(node, FUNCTION) or is_guard(node):
+            yield [node]
+        elif not isinstance(node, ast.expr):
+            waiting.extend(ast.iter_child_nodes(node))
 
 
 def _loadable(node: ast.stmt, values: list[tuple[str, ast.expr]]) -> list[str]:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import TypeGuard
 
 from uvflow.docker.context import files_in, source_text
 from uvflow.paths import MANIFEST
@@ -88,11 +89,9 @@ class Module:
 
     def _acts(self, node: ast.stmt) -> bool:
         match node:
-            case ast.While() | ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
-                return True
             case ast.Expr(value=value) if self.stem in PROGRAM_NAMES:
                 return not isinstance(value, ast.Constant)  # a docstring
-        return False
+        return isinstance(node, ast.While) or is_guard(node)
 
     @cached_property
     def statements(self) -> list[ast.stmt]:
@@ -100,7 +99,7 @@ class Module:
         found, waiting = list[ast.stmt](), deque(self.tree.body)
         while waiting:  # no recursion: every `elif` is nested in the `if` before it
             match node := waiting.popleft():
-                case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
+                case ast.If() if is_guard(node):
                     pass  # of what is run, and not imported
                 case ast.If(body=inner, orelse=other) | ast.Try(body=inner, orelse=other):
                     handlers = [n for each in getattr(node, "handlers", ()) for n in each.body]
@@ -336,6 +335,14 @@ def _import_bases(files: Mapping[str, str]) -> Callable[[str], str]:
 
     bases |= {base_of(path) for path in files} - {"src", "."}
     return base_of
+
+
+def is_guard(node: ast.AST) -> TypeGuard[ast.If]:
+    """Whether it is `if __name__ == "__main__":`, which an import passes over."""
+    match node:
+        case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
+            return True
+    return False
 
 
 def names_bound(node: ast.stmt) -> set[str]:
