@@ -91,9 +91,6 @@ def run_docker(project: Project, options: DockerOptions) -> DockerResult:
     )
 
 
-_CHECK = ("uvflow", "docker", "--check", "--directory")
-
-
 def check_copied(start: Path) -> DockerResult | None:
     """Of the Dockerfile in `start`, where the one locked project that it copies is below it.
 
@@ -112,9 +109,10 @@ def check_copied(start: Path) -> DockerResult | None:
     if above and path.exists() and not start.samefile(above):
         project = Project.load(Path(above))
         if any((start / name).exists() and not (project.root / name).exists() for name in named):
+            command = shell_command("uvflow", "docker", "--check", "--directory", above)
             raise UsageError(
                 f"{path} copies other files than those of the project in {above}",
-                hint=f"{shell_command(*_CHECK, above)} checks the one there",
+                hint=f"{command} checks the one there",
             )
         return _check_result(check_handwritten(project, path))
     return None

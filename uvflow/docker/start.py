@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -498,8 +499,7 @@ class Search(Evidence):
 
     def _script(self, name: str) -> Start:
         where, package = f"`{name}` of [project.scripts]", re.split(r"[.:]", self.scripts[name])[0]
-        there = {part.removesuffix(".py") for f in files_in(self.sources.root) for part in f.parts}
-        is_known = package in there or package.replace("_", "-") in self.installed
+        is_known = package in self._names_there or package.replace("_", "-") in self.installed
         return Start(
             command=(name,),
             evidence=where,
@@ -507,6 +507,12 @@ class Search(Evidence):
             is_program=True,
             remarks=() if is_known else (f"{where} is in {package}, which no source here has",),
         )
+
+    @cached_property
+    def _names_there(self) -> set[str]:
+        """The names of the files and directories of the project, as modules have them."""
+        paths = files_in(self.sources.root)
+        return {part.removesuffix(".py") for path in paths for part in path.parts}
 
     def _served(self, found: Application) -> Start:
         name = self._server(found.interface)

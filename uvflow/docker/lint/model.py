@@ -126,6 +126,11 @@ class LintContext:
         inside = (f for f in self.files if f == path or f.startswith(f"{path}/"))
         return path == "" or any(not self.is_ignored(file) for file in inside)
 
+    def is_in_sources(self, pattern: str) -> bool:
+        """Whether a Python file of the project has what matches, in small letters or capitals."""
+        sources = (file for file in self.files if file.endswith(".py"))
+        return any(re.search(pattern, self.text(file), re.IGNORECASE) for file in sources)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ShellCommand:
@@ -385,7 +390,7 @@ class Dockerfile:
         is_left_out = packages == (".",) and syncs and all(sync.has(*NO_PROJECT) for sync in syncs)
         return is_by_pip or bool(packages and not is_left_out)
 
-    @property
+    @cached_property
     def composed(self) -> str:
         """The compose files, where one has a `command` or an `entrypoint`."""
         files = [file for file in self.context.files if re.search(r"compose.*\.ya?ml$", file)]

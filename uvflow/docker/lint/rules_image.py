@@ -135,9 +135,9 @@ def _libraries(linted: Dockerfile) -> Violations:
         return
     is_computed = any("$" in sync.text for sync in linted.syncs)
     maybe = locked & optional.keys()
-    chosen = {n for n in maybe if is_computed or is_left_out(linted, optional[n])}
+    absent = {n for n in maybe if is_computed or is_left_out(linted, optional[n])}
     # which may do without
-    installed = {*locked} - chosen - {"copier", "numba", "pre-commit", "soundfile"}
+    installed = {*locked} - absent - {"copier", "numba", "pre-commit", "soundfile"}
     if installed & {"mlflow-skinny", "streamlit", "wandb"}:  # which bring it, and may as well
         installed.discard("gitpython")
     for name, users in loaded(installed).items():
@@ -185,8 +185,7 @@ def _process(linted: Dockerfile) -> Violations:
         if {"", "."} & {*path.split(":")}:
             yield "path-empty-element", step, f"PATH={path} searches the current directory"
         for name in dict(step.assignments).keys() & _DEBUGS:
-            sources = (file for file in linted.context.files if file.endswith(".py"))
-            is_read = any(re.search(name, linted.context.text(f), re.IGNORECASE) for f in sources)
+            is_read = linted.context.is_in_sources(name)
             is_on = linted.end.environ[name].lower() in {"1", "true", "yes", "on"}
             if is_on and (is_read or name == "FLASK_DEBUG"):
                 yield "debug-mode", step, f"{name} turns debug mode on"

@@ -224,11 +224,10 @@ def _is_for_here(linted: Dockerfile, command: ShellCommand) -> bool:
     """Whether it is a development server, or one of FastMCP, without an address."""
     if command.option("--transport", "-t") in {"http", "sse", "streamable-http"}:
         own, names = {"fastmcp", *linted.context.scripts}, {command.program, *command.words[:2]}
-        sources = (f for f in linted.context.files if f.endswith(".py"))
-        is_set = any("HOST" in name for name in command.environ) or any(
-            re.search(r"\bhost\b", linted.context.text(f), re.IGNORECASE) for f in sources
-        )
-        return "fastmcp" in (linted.context.locked or ()) and bool(own & names) and not is_set
+        if "fastmcp" not in (linted.context.locked or ()) or own.isdisjoint(names):
+            return False
+        is_set = any("HOST" in name for name in command.environ)
+        return not (is_set or linted.context.is_in_sources(r"\bhost\b"))
     _, runserver, arguments = command.text.partition(" runserver")
     if runserver:
         return not re.search(r" (?:[\w.]+:|0|\[|\$)", arguments)
